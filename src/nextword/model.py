@@ -1,0 +1,170 @@
+"""What a language model is here: a protocol, the slow reference for its fast path, and the check that every kind passes.
+
+Everything in ``tasks/`` is written against ``LanguageModel`` alone; a family adds no method that a task needs.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from nextword.errors import ConformanceError
+from nextword.text.vocabulary import Vocabulary
+from nextword.types import Float_BT, Float_BV, Ids_BT, Ids_R
+
+State = TypeVar("State")
+
+
+@runtime_checkable
+class LanguageModel(Protocol[State]):
+    """A probability distribution over the next token, given a state that sums up the tokens before.
+
+    States are opaque, batched (B rows) and never changed in place. Arrays are NumPy; log-probabilities are nats.
+    """
+
+    vocabulary: Vocabulary
+    scope: Literal["sentence", "stream"]
+    context_length: int | None
+
+    def start(self, batch: int) -> State:
+        """The state of B rows that have read ``<s>`` and nothing else."""
+        ...
+
+    def log_probs(self, state: State) -> Float_BV:
+        """Log-probability of each id as the next token, (B, V); ``<s>`` has -inf, a row's probabilities sum to 1."""
+        ...
+
+    def advance(self, state: State, tokens: Ids_BT) -> State:
+        """The state after reading T more tokens a row, (B, T); -1 at a row's end reads nothing. ``state`` stays valid."""
+        ...
+
+    def select(self, state: State, rows: Ids_R) -> State:
+        """The state whose row i is row ``rows[i]`` of ``state``: reorder, drop or repeat rows."""
+        ...
+
+    def token_log_probs(self, tokens: Ids_BT, state: State | None = None) -> tuple[Float_BT, State]:
+        """Log-probability of each token given those before it in its row, (B, T), and the state after; -1 scores 0."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol[State]):
+    """Something that scores tokens without being a probability distribution, such as stupid backoff.
+
+    Its scores do not sum to 1, so they are never shown as a perplexity.
+    """
+
+    vocabulary: Vocabulary
+
+    def token_log_probs(self, tokens: Ids_BT, state: State | None = None) -> tuple[Float_BT, State]:
+        """Log of each token's score, (B, T), and the state after."""
+        ...
+
+
+def stepwise_log_probs(lm: LanguageModel[State], tokens: Ids_BT, state: State | None = None) -> tuple[Float_BT, State]:
+    """What ``token_log_probs`` must equal: one distribution per step, one token read at a time.
+
+    tokens: (B, T), -1 pads. Returns (B, T) nats and the state after. Slow, and the definition of right.
+    """
+    batch, time = tokens.shape
+    current = lm.start(batch) if state is None else state
+    scores = np.zeros((batch, time))
+    for t in range(time):
+        column = tokens[:, t]
+        rows = np.flatnonzero(column >= 0)
+        scores[rows, t] = lm.log_probs(current)[rows, column[rows]]
+        current = lm.advance(current, column[:, None])
+    return scores, current
+
+
+def check_language_model(
+    lm: LanguageModel[Any],
+    tolerance: float = 1e-6,
+    *,
+    tokens: Ids_BT | None = None,
+    reload: Callable[[LanguageModel[Any]], LanguageModel[Any]] | None = None,
+    seed: int = 0,
+) -> None:
+    """Raise ConformanceError unless ``lm`` keeps every promise of the protocol on ``tokens``.
+
+    tolerance: largest difference allowed in a log-probability or in a row's sum of probabilities (1e-6 for float64
+    arithmetic, 1e-4 for float32). tokens: (B, T) ids, -1 at the ends of rows; drawn at random from ``seed`` if not
+    given, ``<unk>`` and ``</s>`` among them. reload: saves a model and loads it back; its answers must be equal.
+
+    Checked: rows normalise and ``<s>`` is impossible; the fast path equals stepping; ``advance`` and ``select`` leave
+    their input valid; ``select`` commutes with ``log_probs``; a row alone equals that row in a batch; a split sequence
+    equals the whole one; a reloaded model gives equal arrays.
+    """
+    drawn = _random_tokens(lm.vocabulary, seed) if tokens is None else np.asarray(tokens, dtype=np.int32)
+    _check_steps(lm, drawn, tolerance)
+    _check_rows(lm, drawn, tolerance)
+    if reload is not None:
+        again = reload(lm)
+        expected, state = lm.token_log_probs(drawn)
+        actual, state_again = again.token_log_probs(drawn)
+        _same("a reloaded model's token_log_probs", actual, expected, 0.0, drawn)
+        _same("a reloaded model's log_probs", again.log_probs(state_again), lm.log_probs(state), 0.0, drawn)
+
+
+def _check_steps(lm: LanguageModel[Any], tokens: Ids_BT, tolerance: float) -> None:
+    """Normalisation at every step, and the fast path against stepping, whole and split in two."""
+    batch, time = tokens.shape
+    state = lm.start(batch)
+    for t in range(time + 1):
+        rows = lm.log_probs(state)
+        _check_distribution(lm, rows, tolerance, tokens[:, :t])
+        following = lm.advance(state, tokens[:, t : t + 1]) if t < time else state
+        _same("log_probs after advance (the old state changed)", lm.log_probs(state), rows, 0.0, tokens[:, :t])
+        state = following
+    expected, end = stepwise_log_probs(lm, tokens)
+    actual, end_fast = lm.token_log_probs(tokens)
+    _same("token_log_probs against stepping", actual, expected, tolerance, tokens)
+    _same("the state after token_log_probs", lm.log_probs(end_fast), lm.log_probs(end), tolerance, tokens)
+    middle = time // 2
+    head, between = lm.token_log_probs(tokens[:, :middle])
+    tail, _ = lm.token_log_probs(tokens[:, middle:], between)
+    _same("token_log_probs in two parts", np.concatenate([head, tail], axis=1), expected, tolerance, tokens)
+
+
+def _check_rows(lm: LanguageModel[Any], tokens: Ids_BT, tolerance: float) -> None:
+    """Rows are independent: selected, reversed, repeated or alone, they give what they gave in the batch."""
+    batch = len(tokens)
+    state = lm.advance(lm.start(batch), tokens)
+    full = lm.log_probs(state)
+    order = np.concatenate([np.arange(batch)[::-1], [0]])
+    _same("select against log_probs", lm.log_probs(lm.select(state, order)), full[order], tolerance, tokens)
+    for row in range(batch):
+        alone = lm.log_probs(lm.advance(lm.start(1), tokens[row : row + 1]))
+        _same("one row alone", alone, full[row : row + 1], tolerance, tokens[row : row + 1])
+
+
+def _check_distribution(lm: LanguageModel[Any], rows: Float_BV, tolerance: float, read: Ids_BT) -> None:
+    expected_shape = (len(read), len(lm.vocabulary))
+    if rows.shape != expected_shape:
+        raise ConformanceError(f"log_probs has shape {rows.shape}, expected (B, V) = {expected_shape}")
+    if np.isnan(rows).any() or (rows > tolerance).any():
+        raise ConformanceError(f"log_probs holds a NaN or a probability above 1 after {read.tolist()}")
+    bos = lm.vocabulary.bos
+    if bos is not None and not np.isneginf(rows[:, bos]).all():
+        raise ConformanceError("<s> is context only: its column in log_probs must be -inf")
+    sums = np.exp(rows.astype(np.float64)).sum(axis=1)
+    worst = int(np.abs(sums - 1).argmax()) if len(sums) else 0
+    if len(sums) and abs(sums[worst] - 1) > tolerance:
+        raise ConformanceError(f"probabilities sum to {sums[worst]:.9f}, not 1, after {read[worst].tolist()}")
+
+
+def _same(what: str, actual: Float_BT, expected: Float_BT, tolerance: float, tokens: Ids_BT) -> None:
+    with np.errstate(invalid="ignore"):
+        difference = np.where(actual == expected, 0.0, np.abs(np.subtract(actual, expected, dtype=np.float64)))
+    if not (difference <= tolerance).all():
+        raise ConformanceError(f"{what}: differs by {np.nanmax(difference):.3g} on tokens {tokens.tolist()}")
+
+
+def _random_tokens(vocabulary: Vocabulary, seed: int, batch: int = 5, time: int = 12) -> Ids_BT:
+    """Random ids with rows of unequal length; ``<s>`` is never read, everything else may be."""
+    random = np.random.default_rng(seed)
+    readable = np.array([i for i in range(len(vocabulary)) if i != vocabulary.bos], dtype=np.int32)
+    tokens = random.choice(readable, size=(batch, time)).astype(np.int32)
+    for row in range(1, batch):
+        tokens[row, random.integers(0, time + 1) :] = -1
+    return tokens
