@@ -108,13 +108,22 @@ def encode(text: Bytes, table: Array, vocabulary_size: int, unk: int, eos: int, 
 
 @njit(cache=True, nogil=True)
 def encode_growing(
-    text: Bytes, begin: int, table: Array, blob: Bytes, offsets: Array, words: int, ids: Array, n: int
+    text: Bytes,
+    begin: int,
+    table: Array,
+    blob: Bytes,
+    offsets: Array,
+    words: int,
+    ids: Array,
+    n: int,
+    specials: bool,
 ) -> tuple[int, int, int, int]:
     """``encode`` that gives each new word the next id and copies its bytes to ``blob``.
 
     Goes on from byte ``begin`` of ``text`` and token ``n`` of ``ids``; blob, offsets and ids must have room.
     Returns (status, byte reached, tokens written, words known): TABLE_FULL asks for a larger table and another
-    call, RESERVED means that the word at that byte is ``<s>`` or ``</s>``.
+    call, RESERVED means that the word at that byte is ``<s>`` or ``</s>``,
+    which only a text of the ``specials`` themselves may hold.
     """
     i, end = begin, len(text)
     limit = table.shape[0] // 2
@@ -147,7 +156,7 @@ def encode_growing(
             words += 1
             offsets[words] = at + i - start
         word = np.int64(table[row, 1])
-        if word == BOS or word == EOS:
+        if (word == BOS or word == EOS) and not specials:
             return RESERVED, start, n, words
         ids[n] = word
         n += 1

@@ -1,0 +1,115 @@
+"""Files that a crash cannot halve: written under another name, synced, then renamed into place."""
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from nextword.errors import NextwordError, StoreError
+
+if sys.platform != "win32":
+    import fcntl
+
+REMEDY = "copy the model again, or train it again"
+Blocks: TypeAlias = Sequence[bytes | memoryview]
+_TEMPORARY = re.compile(r"\.nextword-[0-9a-f]{16}\.tmp")
+
+
+def write(file: Path, blocks: Blocks) -> str:
+    """Write and sync a new file, hashing it in a second thread meanwhile; returns its SHA-256."""
+    with file.open("xb") as stream, ThreadPoolExecutor(1) as pool:
+        digest = pool.submit(sha256, blocks)
+        for block in blocks:
+            stream.write(block)
+        stream.flush()
+        os.fsync(stream.fileno())
+        return digest.result()
+
+
+@contextmanager
+def temporary(directory: Path) -> Iterator[Path]:
+    """A new name in ``directory``, for a file that is renamed before the end; if it is still there then, it goes."""
+    file = directory / f".nextword-{secrets.token_hex(8)}.tmp"
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one that ``temporary`` gives."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the renames in ``directory`` survive a power failure; Windows offers no way to."""
+    if sys.platform != "win32":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[bool]:
+    """Wait until no one else has ``directory`` locked; True if they wait for us too.
+
+    The lock is on the directory itself, so it leaves no file and a killed process holds none. Windows and some network
+    file systems lack it.
+    """
+    if sys.platform == "win32":
+        yield False
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            alone = True
+        except OSError:
+            alone = False
+        yield alone
+    finally:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing is not enough: a process forked meanwhile shares the lock
+        os.close(descriptor)
+
+
+def regular_size(file: Path) -> int:
+    """Bytes of a regular file; a pipe or a device, which might block its reader, is a StoreError."""
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError(f"{file}: is not a regular file; {REMEDY}")
+    return status.st_size
+
+
+def sha256(blocks: Blocks) -> str:
+    """SHA-256, in hexadecimal, of blocks end to end."""
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def file_sha256(file: Path) -> str:
+    """SHA-256, in hexadecimal, of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def system_errors_named(path: Path, done: str) -> Iterator[None]:
+    """Turn what the operating system raises into a StoreError: ``path`` (or a file in it) cannot be ``done``."""
+    try:
+        yield
+    except NextwordError:
+        raise
+    except OSError as error:
+        raise StoreError(f"{error.filename or path}: cannot be {done}: {error.strerror or error}") from error

@@ -1,0 +1,146 @@
+"""From counts and rules to probabilities and back-off weights, order by order, each fused into one compiled pass."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from nextword.ngram.counting import Level
+from nextword.ngram.smoothing import BUCKETS, Rule, Smoothing
+from nextword.text.encode import BOS
+from nextword.types import Array
+
+
+class Estimates(NamedTuple):
+    """One order: p (N,) of its n-grams, and the back-off weight (C,) of the contexts below it."""
+
+    p: Array
+    backoff: Array
+
+
+def adjusted_counts(level: Level, above: Level | None, begins_with_bos: slice, *, continuation: bool) -> Array:
+    """a(g), (N,) uint32: raw counts, or distinct words to the left for n-grams that do not begin with ``<s>``.
+
+    Continuation counts are of orders below the top; for unigrams ``<s>`` itself has none (Kneser and Ney 1995).
+    """
+    if not continuation or above is None:
+        adjusted = level.count.copy()
+    else:
+        adjusted = np.zeros(len(level), dtype=np.uint32)
+        _count_links(above.suffix, adjusted)
+        adjusted[begins_with_bos] = level.count[begins_with_bos]
+    if len(level.first) == 2:  # unigrams: <s> is never predicted
+        adjusted[BOS] = 0
+    return adjusted
+
+
+def bos_slices(levels: list[Level]) -> list[slice]:
+    """For each order, the n-grams that begin with ``<s>``."""
+    low, high = BOS, BOS + 1
+    slices = [slice(low, high)]
+    for level in levels[1:]:
+        low, high = int(level.first[low]), int(level.first[high])
+        slices.append(slice(low, high))
+    return slices
+
+
+def counts_of_counts(adjusted: Array, most: int) -> Array:
+    """n_r for r = 0 to ``most``, (most + 1,)."""
+    return np.asarray(_count_counts(adjusted, most))
+
+
+def estimate(
+    smoothing: Smoothing, rule: Rule, level: Level, adjusted: Array, kept: Array, lower: Array, words: int, *, threads: int
+) -> Estimates:
+    """Probabilities of one order given the order below.
+
+    adjusted: (N,) counts. kept: (N,) bool, False for what pruning will drop, or empty for nothing. lower: (N below,)
+    probabilities; for order 1 the single number 1/V. words: V.
+    """
+    result = Estimates(np.empty(len(level)), np.empty(len(level.first) - 1))
+    ratios = np.zeros(64)
+    ratios[:BUCKETS] = rule.ratios
+    ratios[BUCKETS:] = rule.ratios[-1]
+    settings = (rule.discounts, rule.types, rule.constant, ratios, smoothing.interpolated, words)
+    edges = np.linspace(0, len(level), threads + 1)[1:-1]
+    cuts = [0, *np.searchsorted(level.first, edges).tolist(), len(level.first) - 1]
+
+    def run(t: int) -> None:
+        contexts = slice(cuts[t], max(cuts[t], cuts[t + 1]))
+        _estimate(level.first, contexts.start, contexts.stop, adjusted, kept, level.suffix, lower, *settings, *result)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(run, range(threads)))
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _count_links(suffix: Array, adjusted: Array) -> None:
+    for g in suffix:
+        adjusted[g] += np.uint32(1)
+
+
+@njit(cache=True, nogil=True)
+def _count_counts(adjusted: Array, most: int) -> Array:
+    counts = np.zeros(most + 1, dtype=np.int64)
+    for a in adjusted:
+        if a <= most:
+            counts[a] += 1
+    return counts
+
+
+@njit(cache=True, nogil=True)
+def _magnitude(count: int) -> int:
+    """floor(log2(count)) for a count of 1 or more."""
+    bits = 0
+    while count > 1:
+        count >>= 1
+        bits += 1
+    return bits
+
+
+@njit(cache=True, nogil=True)
+def _estimate(
+    first: Array, low: int, high: int, adjusted: Array, kept: Array, suffix: Array, lower: Array,
+    discounts: Array, types: float, constant: float, ratios: Array, interpolated: bool, words: int,
+    p: Array, backoff: Array,
+) -> None:  # fmt: skip
+    """Contexts ``low`` to ``high``: fill ``p`` for their n-grams and their back-off weights."""
+    most = len(discounts) - 1
+    for h in range(low, high):
+        total = seen = seen_kept = 0
+        mass = lower_mass = 0.0
+        for g in range(first[h], first[h + 1]):
+            a = np.int64(adjusted[g])
+            if a > 0:
+                total += a
+                seen += 1
+                if len(kept) == 0 or kept[g]:
+                    seen_kept += 1
+                    mass += a - discounts[min(a, most)]
+                    lower_mass += lower[suffix[g]]
+        if total == 0:  # nothing follows: the lower order is all there is
+            backoff[h] = 1.0
+            for g in range(first[h], first[h + 1]):
+                p[g] = lower[suffix[g]]
+            continue
+        denominator = total * (1.0 + ratios[_magnitude(total)]) + types * seen + constant
+        full = not interpolated and seen_kept == words  # every word follows: no discount
+        if full:
+            mass = denominator
+        elif not interpolated and denominator - mass <= 0.0:  # nothing discounted: make room for the unseen words
+            denominator += 1.0
+        rest = (denominator - mass) / denominator
+        if full:
+            rest = 1.0
+        elif not interpolated:
+            rest /= 1.0 - lower_mass
+        backoff[h] = rest
+        for g in range(first[h], first[h + 1]):
+            a = np.int64(adjusted[g])
+            discount = 0.0 if full else discounts[min(a, most)]
+            share = (a - discount) / denominator
+            if interpolated or a == 0:
+                share += rest * lower[suffix[g]]
+            p[g] = share

@@ -1,0 +1,122 @@
+"""Text to token ids and a new vocabulary, in one pass over the text."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nextword.errors import TextError, UsageError
+from nextword.text import encode
+from nextword.text.vocabulary import SPECIALS, Vocabulary
+from nextword.types import Array, Ids_T
+
+_PREFIX_BYTES = 32
+
+
+class Indexer:
+    """Gives each new word the next id as text goes by, then freezes ids in their final order.
+
+    >>> indexer = Indexer()
+    >>> indexer.read(b"a rose is a rose\\n")
+    >>> tokens, vocabulary = indexer.finish()
+    >>> tokens.tolist(), vocabulary.words[3:]
+    ([2, 3, 5, 4, 3, 5, 2], ['a', 'rose', 'is'])
+    """
+
+    def __init__(self) -> None:
+        self._chunks: list[Ids_T] = [np.array([encode.EOS], dtype=np.int32)]
+        self._table = np.zeros((1 << 16, 2), dtype=np.uint64)
+        self._blob = np.empty(1 << 16, dtype=np.uint8)
+        self._offsets = np.zeros(1 << 16, dtype=np.int64)
+        self._words = 0
+        self._index(" ".join(SPECIALS).encode(), np.empty(64, dtype=np.int32), specials=True)
+
+    def read(self, text: bytes, where: Callable[[int], str] = "<memory>:{}".format) -> None:
+        """Take in whole lines of canonical tokens.
+
+        where: gives the place of line i, from 0, for error messages. Raises TextError for a literal ``<s>`` or ``</s>``.
+        """
+        buffer = np.empty(len(text) + 1, dtype=np.int32)
+        reached, n = self._index(text, buffer)
+        if reached < len(text):
+            word = "<s>" if text[reached : reached + 3] == b"<s>" else "</s>"
+            place = where(text.count(b"\n", 0, reached))
+            raise TextError(f"{place}: the text holds {word}, which marks the ends of sentences; remove or replace it")
+        self._chunks.append(buffer[:n].copy())
+
+    def finish(
+        self, *, min_count: int = 1, vocab_size: int | None = None, first_appearance: bool = False
+    ) -> tuple[Ids_T, Vocabulary]:
+        """All tokens, (1 + T,), after one ``</s>`` that stands before the text, and the vocabulary of their ids.
+
+        min_count, vocab_size: words rarer than that, or beyond that many (specials included), become ``<unk>``.
+        Ids fall by frequency, ties by bytes; with ``first_appearance`` by first appearance, as lmplz has them.
+        Raises UsageError if vocab_size leaves no room for the specials.
+        """
+        if vocab_size is not None and vocab_size < len(SPECIALS):
+            raise UsageError(f"a vocabulary size of {vocab_size} has no room for {', '.join(SPECIALS)}; give more")
+        tokens = np.concatenate(self._chunks)
+        self._chunks = []
+        counts = np.bincount(tokens, minlength=self._words)
+        order = self._frequency_order(counts)
+        room = len(order) if vocab_size is None else vocab_size - len(SPECIALS)
+        kept = order[: min(room, np.count_nonzero(counts[order] >= min_count))]
+        kept = np.concatenate([np.arange(len(SPECIALS)), np.sort(kept) if first_appearance else kept])
+        if not np.array_equal(kept, np.arange(self._words)):
+            new_ids = np.zeros(self._words, dtype=np.int32)
+            new_ids[kept] = np.arange(len(kept), dtype=np.int32)
+            tokens = new_ids[tokens]
+        return tokens, self._vocabulary(kept)
+
+    def _frequency_order(self, counts: Array) -> Array:
+        """Provisional ids of ordinary words by falling count, ties by bytes."""
+        ids = np.arange(len(SPECIALS), self._words)
+        prefixes = self._prefixes()[len(SPECIALS) :]
+        keys = [*(prefixes[:, i] for i in reversed(range(prefixes.shape[1]))), -counts[ids]]
+        order = ids[np.lexsort(keys)]
+        longer = np.diff(self._offsets[: self._words + 1])[order] > _PREFIX_BYTES
+        if longer.any():  # the prefix does not settle ties among these: sort them by all their bytes
+            table = [(-counts[i], self._word(i), i) for i in order]
+            order = np.array([i for _, _, i in sorted(table)], dtype=np.int64)
+        return order
+
+    def _prefixes(self) -> Array:
+        """First 32 bytes of each word as four big-endian integers, (words, 4)."""
+        starts, lengths = self._offsets[: self._words], np.diff(self._offsets[: self._words + 1])
+        rows = np.zeros((self._words, _PREFIX_BYTES), dtype=np.uint8)
+        for column in range(min(_PREFIX_BYTES, int(lengths.max()))):
+            has = np.flatnonzero(lengths > column)
+            rows[has, column] = self._blob[starts[has] + column]
+        return rows.view(">u8")
+
+    def _vocabulary(self, kept: Array) -> Vocabulary:
+        lengths = (self._offsets[1 : self._words + 1] - self._offsets[: self._words])[kept]
+        offsets = np.zeros(len(kept) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        gather = np.repeat(self._offsets[kept] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Vocabulary.from_bytes(self._blob[gather], offsets)
+
+    def _word(self, word: int) -> bytes:
+        return bytes(self._blob[self._offsets[word] : self._offsets[word + 1]].tobytes())
+
+    def _index(self, text: bytes, ids: Ids_T, *, specials: bool = False) -> tuple[int, int]:
+        """Run the kernel, enlarging the table when it asks; returns (byte reached, tokens written)."""
+        self._reserve(len(text))
+        data = np.frombuffer(text, dtype=np.uint8)
+        begin = n = 0
+        while True:
+            status, begin, n, self._words = encode.encode_growing(
+                data, begin, self._table, self._blob, self._offsets, self._words, ids, n, specials
+            )
+            if status != encode.TABLE_FULL:
+                return begin, n
+            self._table = np.zeros((4 * len(self._table), 2), dtype=np.uint64)
+            encode.fill_table(self._blob, self._offsets[: self._words + 1], self._table)
+
+    def _reserve(self, size: int) -> None:
+        """Room for what ``size`` bytes of text can add at most."""
+        used = int(self._offsets[self._words])
+        if used + size > len(self._blob):
+            self._blob = np.concatenate([self._blob[:used], np.empty(used + size, dtype=np.uint8)])
+        if self._words + size // 2 + 2 > len(self._offsets):
+            known = self._offsets[: self._words + 1]
+            self._offsets = np.concatenate([known, np.empty(self._words + size // 2 + 2, dtype=np.int64)])
