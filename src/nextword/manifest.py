@@ -113,14 +113,18 @@ def _check(file: Path, config: Json) -> None:
 
 
 def _check_payload(file: Path, name: str, entry: object) -> None:
-    if not is_payload_name(name) or not isinstance(entry, dict) or set(entry) != {"file", "bytes", "sha256"}:
+    hashes = ["sha256", "header_sha256"] if name.endswith(".safetensors") else ["sha256"]
+    if not is_payload_name(name) or not isinstance(entry, dict) or set(entry) != {"file", "bytes", *hashes}:
         raise StoreError(f"{file}: payload {name!r:.80} is missing or not described; {REMEDY}")
-    size, digest = entry["bytes"], entry["sha256"]
-    if type(size) is not int or not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+    if type(entry["bytes"]) is not int or not all(_is_sha256(entry[key]) for key in hashes):
         raise StoreError(f"{file}: payload {name!r:.80} has no size or no SHA-256; {REMEDY}")
-    expected = payload_file(name, digest)
+    expected = payload_file(name, entry["sha256"])
     if entry["file"] != expected:
         raise StoreError(f"{file}: puts a payload in {entry['file']!r:.80}, expected {expected!r}; {REMEDY}")
+
+
+def _is_sha256(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _checksum(config: Json) -> str:

@@ -181,14 +181,15 @@ def _write_payload(directory: Path, name: str, blocks: Blocks) -> Json:
         except PermissionError:  # Windows: the same bytes are there already, and some process has them mapped
             if not final.exists() or final.stat().st_size != size:
                 raise
-    return {"file": final.name, "bytes": size, "sha256": digest}
+    header = {"header_sha256": durable.sha256(blocks[:1])} if name.endswith(".safetensors") else {}
+    return {"file": final.name, "bytes": size, "sha256": digest, **header}
 
 
 def _delete_unnamed(directory: Path, named: set[str], previous: set[str], alone: bool) -> None:
     """Delete the previous model's payloads and, if no one else can be saving, what killed saves have left."""
     for file in list(directory.iterdir()):
-        if file.name not in named and _is_ours(file, previous, alone):
-            with suppress(OSError):  # Windows: some process has it mapped; a later save deletes it
+        with suppress(OSError):  # Windows: some process has it mapped; a later save deletes it
+            if file.name not in named and _is_ours(file, previous, alone):
                 file.unlink()
 
 
@@ -204,17 +205,19 @@ def _is_ours(file: Path, previous: set[str], alone: bool) -> bool:
 
 def _open(directory: Path, config: Json) -> Stored:
     files = _payload_files(directory, config)
-    opened = _class(directory, config["kind"])
-    try:
-        vocabulary = Vocabulary.from_arrays(tensors.map_file(files.pop(VOCABULARY)), config["vocabulary"])
-        model = opened.from_arrays(config["parameters"], tensors.map_file(files.pop(WEIGHTS)), vocabulary)
-    except StoreError:
-        raise
-    except (NextwordError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise StoreError(f"{directory}: its parts do not fit together: {error}; {REMEDY}") from error
+    arrays = {
+        name: tensors.map_file(files.pop(name), header_sha256=config["payloads"][name]["header_sha256"])
+        for name in (VOCABULARY, WEIGHTS)
+    }
     beside = {name: file.read_bytes() for name, file in files.items()}
     for name, data in beside.items():
         _check_hash(files[name], config["payloads"][name]["sha256"], durable.sha256([data]))
+    opened = _class(directory, config["kind"])
+    try:
+        vocabulary = Vocabulary.from_arrays(arrays[VOCABULARY], config["vocabulary"])
+        model = opened.from_arrays(config["parameters"], arrays[WEIGHTS], vocabulary)
+    except (NextwordError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise StoreError(f"{directory}: its parts do not fit together: {error}; {REMEDY}") from error
     return Stored(model, config["text"], beside, config)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nextword.durable import REMEDY, regular_size
+from nextword.durable import REMEDY, regular_size, sha256
 from nextword.errors import StoreError
 from nextword.types import Array, Bytes, Json
 
@@ -40,7 +40,7 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 def lay_out(arrays: Mapping[str, Array]) -> list[memoryview]:
-    """The bytes of a safetensors file of ``arrays``, as blocks to be written one after another.
+    """The bytes of a safetensors file of ``arrays``, as blocks to be written one after another, the header first.
 
     C-contiguous arrays are not copied: their blocks are views of them. Raises ValueError for a dtype that the format
     lacks, and for a name that it reserves.
@@ -66,18 +66,22 @@ def lay_out(arrays: Mapping[str, Array]) -> list[memoryview]:
     return [memoryview(len(text).to_bytes(8, "little") + text), *blocks]
 
 
-def map_file(path: Path) -> dict[str, Array]:
+def map_file(path: Path, *, header_sha256: str | None = None) -> dict[str, Array]:
     """The arrays of a safetensors file, read-only views of one memory map; fillers are left out.
 
-    Time and memory do not depend on the arrays' sizes. Raises StoreError if the file is not safetensors, and
-    FileNotFoundError if there is none.
+    header_sha256: what the hash of ``lay_out``'s first block must be, if it is known. Time and memory do not depend on
+    the arrays' sizes. Raises StoreError if the file is not safetensors, and FileNotFoundError if there is none.
     """
     size = regular_size(path)
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
         if size < 8 or not 2 <= length <= min(size - 8, _HEADER_LIMIT):
             raise StoreError(f"{path}: is not a safetensors file, or is truncated; {REMEDY}")
-        header = _parse(path, file.read(length))
+        text = file.read(length)
+    if header_sha256 not in (None, sha256([start, text])):
+        raise StoreError(f"{path}: its header was changed after it was saved; {REMEDY}")
+    header = _parse(path, text)
     begin = 8 + length
     _check_layout(path, header, size - begin)
     raw = np.memmap(path, dtype=np.uint8, mode="r").view(np.ndarray)[begin:]

@@ -29,8 +29,8 @@ class Block(NamedTuple):
 def cut(chunks: Iterable[bytes], path: str, max_line: int) -> Iterator[Block]:
     """Blocks of whole lines from chunks that are cut anywhere; a missing last newline is added.
 
-    Every chunk gives at most one block, so a line as long as many chunks is copied once. Chunks hold at most
-    ``max_line`` bytes. Raises TextError for a longer line and for bytes that cannot be read.
+    Every chunk gives at most one block, so a line as long as many chunks is copied once. Raises TextError for a line of
+    more than ``max_line`` bytes that does not lie within one chunk, and for bytes that cannot be read.
     """
     line, pending, held = 1, list[bytes](), 0  # pending: the beginning, of ``held`` bytes, of a line that goes on
     try:
@@ -75,8 +75,8 @@ def checked(blocks: Iterable[Block]) -> Iterator[Block]:
             where = block.where(block.text.count(b"\n", 0, offset))
             byte = offset - block.text.rfind(b"\n", 0, offset)
             raise TextError(
-                f"{where}: byte {byte} of the line (0x{block.text[offset]:02x}) is not UTF-8; convert the text from its "
-                "encoding, for example: iconv -f LATIN1 -t UTF-8 IN > OUT"
+                f"{where}: byte {byte} of the line (0x{block.text[offset]:02x}) is not UTF-8; convert the text "
+                "from its encoding, for example: iconv -f LATIN1 -t UTF-8 IN > OUT"
             )
         yield block
 

@@ -6,23 +6,150 @@ The ``tokenizers`` library learns the pieces and splits text into them.
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from functools import lru_cache, partial
 from pathlib import Path
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from nextword.errors import TextError, UsageError
+from nextword.errors import UsageError
 from nextword.text.blocks import Block
 from nextword.text.normalize import Normalizer
-from nextword.text.tokenize import DELIMITERS, Tokenizer, one_line
+from nextword.text.tokenize import CHUNKS_KEPT, DELIMITERS, LONG_LINE, Tokenizer, one_line
+from nextword.types import Json
 
 PAYLOAD = "tokenizer.json"
-_DELIMITER = re.compile(f"[{DELIMITERS}]")
+_PICTURES = "␀␉␊␍␠"
+_VISIBLE = str.maketrans(DELIMITERS, _PICTURES)
+_HIDDEN = str.maketrans(_PICTURES, DELIMITERS)
 _LINES_AT_ONCE = 1000
-_CACHE_SIZE = 1 << 20
-# White space as Unicode defines it, which Python's \s exceeds by U+001C to U+001F.
+# White space as Unicode defines it; Python's \s has U+001C to U+001F besides.
 _BLANK = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-# No piece goes on from a character into a blank: GPT-2's pattern always cuts there.
-_CHUNK = re.compile(f"[{_BLANK}]*[^{_BLANK}]+|[{_BLANK}]+")
-_BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+# GPT-2's pattern never lets a piece go on from another character into a blank, so these chunks stand alone. A longer
+# one is cut: the library takes 200 bytes of memory for each of its characters.
+_MOST = 1 << 16
+_CHUNK = re.compile(f"[{_BLANK}]{{0,{_MOST}}}[^{_BLANK}]{{1,{_MOST}}}|[{_BLANK}]{{1,{_MOST}}}")
+
+
+class PieceTokenizer(Tokenizer):
+    """Tokens are the pieces of a ``tokenizer.json``. A delimiter in a piece is shown as its picture, ``␠`` for a space.
+
+    What the file's tokenizer does not know stays as it is written, and is not hidden behind its unknown token.
+    """
+
+    def __init__(self, data: bytes, *, name: str = "file"):
+        """data: a ``tokenizer.json``. Raises UsageError if it is none."""
+        self.name, self._data = name, data
+        try:
+            description = json.loads(data)
+            self._tokenizer = tokenizers.Tokenizer.from_str(data.decode())
+        except Exception as error:  # the library raises no narrower class
+            raise UsageError(f"this is no tokenizer.json that the tokenizers library can read ({error})") from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._unknown = self._unknown_id(description["model"])
+        vocabulary = self._tokenizer.get_vocab()
+        self._written = {i: piece.translate(_VISIBLE) for piece, i in vocabulary.items()}
+        self._pieces = {piece.translate(_VISIBLE): piece for piece in vocabulary}
+        if len(self._pieces) < len(vocabulary):
+            raise UsageError("two pieces of this tokenizer.json differ only in how a space is shown; take another")
+        self._by_chunk = _is_byte_level(description)
+        self._chunk = lru_cache(CHUNKS_KEPT)(self._line)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(PieceTokenizer, name=self.name), (self._data,)
+
+    @classmethod
+    def from_file(cls, path: Path) -> "PieceTokenizer":
+        """The tokenizer in a ``tokenizer.json`` file. Raises UsageError if it is none, or cannot be read."""
+        try:
+            return cls(path.read_bytes())
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from error
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from error
+
+    def canonical(self, text: bytes) -> bytes:
+        """The same lines with a space between pieces."""
+        lines = text.decode().split("\n")
+        return "\n".join(map(self._chunked, lines) if self._by_chunk else self._batches(lines)).encode()
+
+    def tokens(self, text: str) -> list[str]:
+        """The pieces of one line."""
+        spaced = self._chunked if self._by_chunk else self._line
+        return [piece for piece in spaced(one_line(text)).split(" ") if piece]
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        """The line that the pieces spell: for byte-level pieces exactly the one that they came from."""
+        pieces = [self._pieces.get(token) or token.translate(_HIDDEN) for token in tokens]
+        decoder = self._tokenizer.decoder
+        return decoder.decode(pieces) if decoder is not None else " ".join(pieces)
+
+    def config(self) -> Json:
+        """Its name; the pieces are a payload."""
+        return {"name": self.name}
+
+    def payloads(self) -> dict[str, bytes]:
+        """The ``tokenizer.json``, byte for byte."""
+        return {PAYLOAD: self._data}
+
+    def _unknown_id(self, model: Json) -> int | None:
+        """Id of the token that stands for what the file's tokenizer does not know, if it has one."""
+        name, found = model.get("unk_token"), model.get("unk_id")
+        return self._tokenizer.token_to_id(name) if isinstance(name, str) else found
+
+    def _batches(self, lines: Sequence[str]) -> Iterator[str]:
+        for start in range(0, len(lines), _LINES_AT_ONCE):
+            some = lines[start : start + _LINES_AT_ONCE]
+            for line, encoding in zip(some, self._tokenizer.encode_batch(some, add_special_tokens=False), strict=True):
+                yield self._write(line, encoding)
+
+    def _chunked(self, line: str) -> str:
+        """``_line`` for byte-level pieces, several times faster: a frequent chunk is taken apart once."""
+        split = self._chunk if len(line) < LONG_LINE else self._line
+        return " ".join(map(split, _CHUNK.findall(line)))
+
+    def _line(self, line: str) -> str:
+        return self._write(line, self._tokenizer.encode(line, add_special_tokens=False))
+
+    def _write(self, line: str, encoding: tokenizers.Encoding) -> str:
+        """The pieces of ``line`` with single spaces between them."""
+        if self._unknown not in encoding.ids:
+            return " ".join([self._written[i] for i in encoding.ids])
+        surfaces = [line[start:end].translate(_VISIBLE) for start, end in encoding.offsets]
+        pairs = zip(encoding.ids, surfaces, strict=True)
+        return " ".join([(i == self._unknown and surface) or self._written[i] for i, surface in pairs])
+
+
+def train_bpe(
+    corpus: Iterable[Block], *, vocab_size: int = 8000, normalizer: Normalizer | None = None
+) -> PieceTokenizer:
+    """A byte-level BPE tokenizer of at most ``vocab_size`` pieces, learnt from ``corpus`` as ``normalizer`` leaves it.
+
+    The 256 bytes are pieces, so that no text is out of vocabulary. Raises UsageError for fewer.
+    """
+    if vocab_size < 256:
+        raise UsageError(f"a byte-level BPE vocabulary holds the 256 bytes at least; vocab_size is {vocab_size}")
+    tokenizer = tokenizers.Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(_lines(corpus, normalizer or Normalizer()), trainer)
+    return PieceTokenizer(tokenizer.to_str().encode(), name="bpe")
+
+
+def _lines(corpus: Iterable[Block], normalizer: Normalizer) -> Iterator[str]:
+    for block in corpus:
+        yield from normalizer.apply(block.text).decode().split("\n")
+
+
+def _is_byte_level(description: Json) -> bool:
+    """Whether this ``tokenizer.json`` is GPT-2's kind and nothing else, whose pieces stay within chunks."""
+    before = description.get("pre_tokenizer") or {}
+    expected = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+    return (
+        {key: before.get(key) for key in expected} == expected
+        and description.get("normalizer") is None
+        and not description.get("added_tokens")
+    )

@@ -34,7 +34,7 @@ class _Input(NamedTuple):
 class Corpus:
     r"""Lines of text, in blocks; to iterate again is to read again.
 
-    >>> list(Corpus.from_text("students opened\ntheir books"))
+    >>> list(Corpus.from_text("students opened\ntheir books\n"))
     [Block(text=b'students opened\ntheir books\n', path='<memory>', line=1, numbers=())]
     """
 
@@ -92,7 +92,7 @@ class Corpus:
         Raises UsageError until the corpus has been read to its end.
         """
         if self._sources is None:
-            raise UsageError("the sources of a corpus are known once it has been read to its end; iterate over it first")
+            raise UsageError("the sources of a corpus are known when it has been read to its end; iterate over it")
         return self._sources
 
     def __iter__(self) -> Iterator[Block]:
@@ -126,9 +126,8 @@ class Corpus:
     def _check_rereadable(self) -> None:
         for source in self._inputs:
             if source.once:
-                what = {_STANDARD_INPUT: "standard input", _MEMORY: "an iterator of lines"}.get(source.name, source.name)
-                remedy = "give a list" if source.name == _MEMORY else "save it to a file and name that"
-                raise UsageError(f"{what} can be read only once, and the text is needed a second time; {remedy}")
+                remedy = "give a list of lines" if source.name == _MEMORY else "save it to a file and name that"
+                raise UsageError(f"{source.name} can be read only once, and is needed a second time; {remedy}")
 
 
 class _Digest:

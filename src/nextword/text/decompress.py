@@ -34,21 +34,22 @@ def is_compressed(suffix: str) -> bool:
 
 
 def decompress(chunks: Iterable[bytes], suffix: str, size: int) -> Iterator[bytes]:
-    """The text of compressed ``chunks``, in chunks of at most ``size`` bytes.
+    """The text of compressed ``chunks``, in chunks of about ``size`` bytes.
 
     Raises DamagedError after the last bytes that could be read.
     """
-    buffer = bytearray()
+    pieces, held = list[bytes](), 0
     try:
         for piece in _members(chunks, _format(suffix)):
-            buffer += piece
-            while len(buffer) >= size:
-                yield bytes(buffer[:size])
-                del buffer[:size]
+            pieces.append(piece)
+            held += len(piece)
+            if held >= size:
+                yield b"".join(pieces)
+                pieces, held = [], 0
     except DamagedError:
-        yield bytes(buffer)
+        yield b"".join(pieces)
         raise
-    yield bytes(buffer)
+    yield b"".join(pieces)
 
 
 def _members(chunks: Iterable[bytes], form: _Format) -> Iterator[bytes]:

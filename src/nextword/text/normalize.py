@@ -37,8 +37,8 @@ class Normalizer:
         try:
             decoded = text.decode()
         except UnicodeDecodeError as error:
-            byte = text[error.start]
-            raise TextError(f"byte {error.start + 1} of the text (0x{byte:02x}) is not UTF-8; convert it first") from error
+            where = f"byte {error.start + 1} of the text (0x{text[error.start]:02x})"
+            raise TextError(f"{where} is not UTF-8; convert it first") from error
         normal = self._apply(decoded)
         return text if normal is decoded else normal.encode()
 
@@ -60,6 +60,7 @@ class Normalizer:
     @classmethod
     def from_config(cls, config: Json) -> "Normalizer":
         """The normaliser of a stored ``config``. Raises UsageError for anything that ``config`` does not give."""
-        if not isinstance(config, dict) or set(config) != {"form", "lowercase"} or type(config["lowercase"]) is not bool:
-            raise UsageError(f"a normaliser is stored as an object with a form and lowercase (true or false), not {config}")
+        fits = isinstance(config, dict) and set(config) == {"form", "lowercase"}
+        if not fits or not isinstance(config["lowercase"], bool):
+            raise UsageError(f"a normaliser is stored as a form and lowercase (true or false), not as {config}")
         return cls(config["form"], lowercase=config["lowercase"])

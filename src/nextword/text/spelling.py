@@ -99,14 +99,14 @@ _BYTE_CHARACTERS = _table([b"\n" if b == _NEWLINE else b" " + _ALPHABET[b].encod
 
 
 def _spell(text: bytes, table: Bytes, lengths: Array) -> bytes:
-    data = np.frombuffer(text, dtype=np.uint8)
-    out = np.empty(int(lengths @ np.bincount(data, minlength=256)), dtype=np.uint8)
-    return out[: _spell_out(data, table, lengths, out)].tobytes()
+    out = np.empty(len(text) * table.shape[1], dtype=np.uint8)  # memory that is never written to is never taken
+    written = _spell_out(np.frombuffer(text, dtype=np.uint8), table, lengths, out)
+    return out[:written].tobytes()
 
 
 @njit(cache=True, nogil=True)
 def _spell_out(text: Bytes, table: Bytes, lengths: Array, out: Bytes) -> int:
-    """Write each byte's spelling to ``out``, without its leading space at the start of a line; returns the bytes written."""
+    """Write each byte's spelling to ``out``, but no space at the start of a line; returns the bytes written."""
     n = 0
     start = True
     for byte in text:

@@ -9,24 +9,23 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
 
 from nextword.errors import TextError, UsageError
+from nextword.text.blocks import Block, utf8
 from nextword.text.normalize import Normalizer
 from nextword.types import Json
 
-if TYPE_CHECKING:
-    from nextword.text.blocks import Block
-
 NAMES = ("whitespace", "word", "char", "byte", "bpe")
 DELIMITERS = "\0\t\n\r "  # KenLM's, and no others
+CHUNKS_KEPT = 1 << 18  # stretches of text, from blank to blank, whose tokens a slow tokenizer remembers,
+LONG_LINE = 1 << 16  # but for those of a line of that many characters, which may be as long as the line
 _SEPARATORS = re.compile(f"[{DELIMITERS}]+")
 
 
 class Tokenizer(ABC):
     """Lines of text to tokens and back. A tokenizer is immutable."""
 
-    name: ClassVar[str]
+    name: str
 
     @abstractmethod
     def canonical(self, text: bytes) -> bytes:
@@ -74,7 +73,7 @@ class WhitespaceTokenizer(Tokenizer):
 def make_tokenizer(
     spec: str,
     *,
-    corpus: "Iterable[Block] | None" = None,
+    corpus: Iterable[Block] | None = None,
     normalizer: Normalizer | None = None,
     vocab_size: int = 8000,
 ) -> Tokenizer:
@@ -87,7 +86,7 @@ def make_tokenizer(
         from nextword.text.bpe import train_bpe
 
         if corpus is None:
-            raise UsageError("the bpe tokenizer is learnt from text, and there is none here; give a tokenizer.json file")
+            raise UsageError("bpe is learnt from text, and there is none here; give a tokenizer.json file")
         return train_bpe(corpus, vocab_size=vocab_size, normalizer=normalizer)
     if spec in NAMES:
         return tokenizer_from_config({"name": spec}, {})
@@ -114,17 +113,23 @@ def tokenizer_from_config(config: Json, payloads: Mapping[str, bytes]) -> Tokeni
         from nextword.text.spelling import ByteTokenizer, CharTokenizer
 
         return CharTokenizer() if name == "char" else ByteTokenizer()
-    if name == "pieces":
+    if name in ("bpe", "file"):
         from nextword.text.bpe import PAYLOAD, PieceTokenizer
 
         if PAYLOAD not in payloads:
             raise UsageError(f"the tokenizer's {PAYLOAD} is missing; copy or train the model again")
-        return PieceTokenizer(payloads[PAYLOAD])
-    raise UsageError(f"a tokenizer is stored as an object with one of the names {', '.join(NAMES)}, not {config}")
+        return PieceTokenizer(payloads[PAYLOAD], name=name)
+    raise UsageError(f"a tokenizer is stored as one of the names {', '.join(NAMES)}, file; not as {config}")
 
 
 def one_line(text: str) -> str:
     """``text`` if it is one line of Unicode text, else TextError."""
     if "\n" in text:
-        raise TextError(f"expected one line of text, got {text[:40]!r}; split it at its newlines first")
+        raise TextError(f"expected one line of text, got {_excerpt(text)}; split it at its newlines first")
+    if not text.isascii():
+        utf8(text, _excerpt(text))
     return text
+
+
+def _excerpt(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:40] + "…")

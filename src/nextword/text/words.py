@@ -2,11 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from itertools import chain
 
-from nextword.text.tokenize import Tokenizer, one_line
+from nextword.text.tokenize import CHUNKS_KEPT, LONG_LINE, Tokenizer, one_line
 
 _CLOSING = frozenset(".,;:!?%)]}’”»…、。，！？：；）」』।")
 _OPENING = frozenset("([{‘“«¿¡$£€（「『")
@@ -27,8 +27,8 @@ class WordTokenizer(Tokenizer):
 
     def canonical(self, text: bytes) -> bytes:
         """The same lines with a space between words and marks."""
-        find = _pattern().findall
-        return "\n".join([" ".join(find(line)) for line in text.decode().split("\n")]).encode()
+        lines = text.replace(b"\0", b" ").decode().split("\n")
+        return "\n".join([" ".join(_spaced_chunks(line)) for line in lines]).encode()
 
     def tokens(self, text: str) -> list[str]:
         """The words and marks of one line."""
@@ -44,6 +44,17 @@ class WordTokenizer(Tokenizer):
             attach = token in _OPENING or token in _JOINING or (token == _QUOTE and not quoted)
             quoted ^= token == _QUOTE
         return "".join(parts)
+
+
+def _spaced_chunks(line: str) -> Iterable[str]:
+    """The words and marks of what stands between white space, one string for each."""
+    return map(_spaced, line.split()) if len(line) < LONG_LINE else _pattern().findall(line)
+
+
+@lru_cache(CHUNKS_KEPT)
+def _spaced(chunk: str) -> str:
+    """The words and marks of a chunk between white space: a frequent one is taken apart once."""
+    return " ".join(_pattern().findall(chunk))
 
 
 @cache

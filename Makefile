@@ -1,0 +1,49 @@
+# The commands of the project; `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-done
+WHEEL_VENV := build/wheel-venv
+
+# Where the peers that benchmarks compare with are installed: a Python environment with the kenlm module and programs.
+export PEER ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench wheel clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf 'make %-7s %s\n' "$$name" "$$what"; done
+
+setup: $(STAMP)  ## Make .venv with everything the tests need (PYTHON=python3.12 chooses the interpreter)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(STAMP)  ## Train and compare the count-based models on text that Python carries; models in nextword-demo/
+	$(BIN)/nextword compare --out nextword-demo
+
+test: $(STAMP)  ## Run the tests and the doctests
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## Lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## Rerun the benchmarks (PEER=path of a Python environment that has kenlm)
+	set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script"; done
+
+wheel: $(STAMP)  ## Build the wheel and run the tests against it, installed alone
+	rm -rf dist $(WHEEL_VENV)
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv $(WHEEL_VENV)
+	$(WHEEL_VENV)/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl pytest hypothesis
+	cd build && wheel-venv/bin/python -c "import nextword; path = nextword.__path__[0]; assert 'wheel-venv' in path, path"
+	$(WHEEL_VENV)/bin/pytest tests
+	$(WHEEL_VENV)/bin/pytest --pyargs nextword
+
+clean:  ## Remove what these commands made
+	rm -rf $(VENV) build dist nextword-demo .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

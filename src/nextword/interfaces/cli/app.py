@@ -1,0 +1,43 @@
+"""The commands, gathered."""
+
+from typing import Annotated
+
+import typer
+
+from nextword import __version__
+from nextword.interfaces.cli import comparing, converting, generating, measuring, scoring, training
+
+app = typer.Typer(
+    name="nextword",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    help="""Train, measure and use language models.
+
+    Begin with: nextword compare   (no file needed), or: nextword train ngram text.txt --out model""",
+)
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        typer.echo(f"nextword {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Train, measure and use language models."""
+
+
+app.add_typer(training.train, name="train")
+app.command("compare")(comparing.compare)
+app.command("evaluate")(measuring.evaluate)
+app.command("score")(scoring.score)
+app.command("next")(generating.next_)
+app.command("generate")(generating.generate)
+app.command("info")(measuring.info)
+app.command("discounts")(measuring.discounts)
+app.command("convert")(converting.convert)
