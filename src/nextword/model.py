@@ -91,13 +91,16 @@ def check_language_model(
     arithmetic, 1e-4 for float32). tokens: (B, T) ids, -1 at the ends of rows; drawn at random from ``seed`` if not
     given, ``<unk>`` and ``</s>`` among them. reload: saves a model and loads it back; its answers must be equal.
 
-    Checked: rows normalise and ``<s>`` is impossible; the fast path equals stepping; ``advance`` and ``select`` leave
-    their input valid; ``select`` commutes with ``log_probs``; a row alone equals that row in a batch; a split sequence
-    equals the whole one; a reloaded model gives equal arrays.
+    Checked: rows normalise and ``<s>`` is impossible; the fast path equals stepping; ``advance``, ``select`` and
+    ``token_log_probs`` leave their input valid; ``select`` commutes with ``log_probs``; a row alone equals that row in
+    a batch; a split sequence equals the whole one; a sentence model forgets at ``</s>``, and what lies further back
+    than its ``context_length``; a reloaded model gives equal arrays.
     """
     drawn = _random_tokens(lm.vocabulary, seed) if tokens is None else np.asarray(tokens, dtype=np.int32)
     _check_steps(lm, drawn, tolerance)
     _check_rows(lm, drawn, tolerance)
+    if lm.scope == "sentence":
+        _check_forgetting(lm, drawn, tolerance)
     if reload is not None:
         again = reload(lm)
         expected, state = lm.token_log_probs(drawn)
@@ -119,10 +122,15 @@ def _check_steps(lm: LanguageModel[Any], tokens: Ids_BT, tolerance: float) -> No
     expected, end = stepwise_log_probs(lm, tokens)
     actual, end_fast = lm.token_log_probs(tokens)
     _same("token_log_probs against stepping", actual, expected, tolerance, tokens)
-    _same("the state after token_log_probs", lm.log_probs(end_fast), lm.log_probs(end), tolerance, tokens)
+    stepped = lm.log_probs(end)
+    _same("the state after token_log_probs", lm.log_probs(end_fast), stepped, tolerance, tokens)
+    at_once = lm.log_probs(lm.advance(lm.start(batch), tokens))
+    _same("advance over many tokens against one at a time", at_once, stepped, tolerance, tokens)
     middle = time // 2
     head, between = lm.token_log_probs(tokens[:, :middle])
+    before = lm.log_probs(between)
     tail, _ = lm.token_log_probs(tokens[:, middle:], between)
+    _same("log_probs after token_log_probs (the old state changed)", lm.log_probs(between), before, 0.0, tokens)
     _same("token_log_probs in two parts", np.concatenate([head, tail], axis=1), expected, tolerance, tokens)
 
 
@@ -133,9 +141,27 @@ def _check_rows(lm: LanguageModel[Any], tokens: Ids_BT, tolerance: float) -> Non
     full = lm.log_probs(state)
     order = np.concatenate([np.arange(batch)[::-1], [0]])
     _same("select against log_probs", lm.log_probs(lm.select(state, order)), full[order], tolerance, tokens)
+    _same("log_probs after select (the old state changed)", lm.log_probs(state), full, 0.0, tokens)
     for row in range(batch):
         alone = lm.log_probs(lm.advance(lm.start(1), tokens[row : row + 1]))
         _same("one row alone", alone, full[row : row + 1], tolerance, tokens[row : row + 1])
+
+
+def _check_forgetting(lm: LanguageModel[Any], tokens: Ids_BT, tolerance: float) -> None:
+    """What a sentence model may not remember: the sentence before, and tokens further back than its context."""
+    batch, eos = len(tokens), lm.vocabulary.eos
+    start = lm.log_probs(lm.start(batch))
+    if eos is not None:
+        ended = lm.advance(lm.advance(lm.start(batch), tokens), np.full((batch, 1), eos, dtype=np.int32))
+        _same("a sentence model after </s> against its start", lm.log_probs(ended), start, tolerance, tokens)
+    if lm.context_length is not None:
+        ordinary = np.array([i for i in range(len(lm.vocabulary)) if i not in lm.vocabulary.specials().values()], np.int32)
+        if not len(ordinary):
+            return
+        near = np.resize(ordinary, (1, lm.context_length)).astype(np.int32)
+        one, other = (lm.advance(lm.advance(lm.start(1), far[None, None]), near) for far in (ordinary[0], ordinary[-1]))
+        what = f"a model of context length {lm.context_length} with another token before that context"
+        _same(what, lm.log_probs(one), lm.log_probs(other), tolerance, near)
 
 
 def _check_distribution(lm: LanguageModel[Any], rows: Float_BV, tolerance: float, read: Ids_BT) -> None:
@@ -154,10 +180,12 @@ def _check_distribution(lm: LanguageModel[Any], rows: Float_BV, tolerance: float
 
 
 def _same(what: str, actual: Float_BT, expected: Float_BT, tolerance: float, tokens: Ids_BT) -> None:
+    if actual.shape != expected.shape:
+        raise ConformanceError(f"{what}: has shape {actual.shape}, expected {expected.shape}")
     with np.errstate(invalid="ignore"):
         difference = np.where(actual == expected, 0.0, np.abs(np.subtract(actual, expected, dtype=np.float64)))
     if not (difference <= tolerance).all():
-        raise ConformanceError(f"{what}: differs by {np.nanmax(difference):.3g} on tokens {tokens.tolist()}")
+        raise ConformanceError(f"{what}: differs by {difference.max():.3g} on tokens {tokens.tolist()}")
 
 
 def _random_tokens(vocabulary: Vocabulary, seed: int, batch: int = 5, time: int = 12) -> Ids_BT:

@@ -9,6 +9,7 @@ import gzip
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,24 +20,26 @@ from typing import IO, Any
 import numpy as np
 
 from nextword.durable import sync_directory, temporary
-from nextword.errors import ArpaError
+from nextword.errors import ArpaError, StoreError
 from nextword.ngram import arpa_kernels as kernels
 from nextword.ngram.backoff import BackoffModel
 from nextword.text.decompress import DamagedError, decompress
 from nextword.text.encode import fill_table
-from nextword.text.vocabulary import BOS, EOS, SPECIALS, UNK, Vocabulary
+from nextword.text.vocabulary import BOS, EOS, UNK, Vocabulary
 from nextword.types import Array
 
 _CHUNK = 4 << 20  # bytes read or written at a time
-_MAX_LINE = 1 << 20  # bytes in the longest line, before \data\, or of blank lines on end
+_MAX_LINE = kernels.MAX_LINE  # bytes; the same goes for what precedes \data\ and for blank lines on end
 _MAX_ORDER = 100
 _MAX_NGRAMS = 2_863_311_525  # what a BackoffModel can hold
+_LONG_LINE = "the line is longer than 1 MiB; expected an n-gram or a heading: write the model again"
 _LOG_UNKNOWN = -100.0  # KenLM's <unk> where a file has none
-_EXPANSION = {"": 1, ".gz": 1032, ".zst": 32768}  # bytes that a byte of a file can stand for
+_EXPANSION = 100  # bytes of text that a compressed byte may stand for; n-grams come to 3 or 4
 _MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
 _KENLM = b"mmap lm http://kheafield.com/code"
 _DATA, _END = b"\\data\\", b"\\end\\"
 _COUNT = re.compile(rb"ngram\s+(\d{1,18})\s*=\s*(\d{1,18})")
+_FIELD = re.compile(rb"[^\0\t\n\r ]+")
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -68,19 +71,24 @@ def write_arpa(model: BackoffModel, path: str | Path) -> None:
 
     Numbers are the shortest decimals that read back as the same float32; n-grams that ``read_arpa`` added are left out.
 
-    Raises ArpaError if the model has a word or a number that the format cannot hold, and OSError if the file cannot
-    be written.
+    Raises ArpaError if the model has a word or a number that the format cannot hold, and StoreError, which is an
+    OSError, if the file cannot be written.
     """
     path = Path(path)
-    with temporary(path.parent) as file:
-        with file.open("xb") as raw:
-            with _compressing(raw, path.suffix) as stream:
-                for block in _blocks(model, path):
-                    stream.write(block)
-            raw.flush()
-            os.fsync(raw.fileno())
-        os.replace(file, path)
-    sync_directory(path.parent)
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path}: cannot be written: it is there and not a regular file; give another name")
+    try:
+        with temporary(path.parent) as file:
+            with file.open("xb") as raw:
+                with _compressing(raw, path.suffix) as stream:
+                    for block in _blocks(model, path):
+                        stream.write(block)
+                raw.flush()
+                os.fsync(raw.fileno())
+            file.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -99,13 +107,13 @@ def _compressing(raw: IO[bytes], suffix: str) -> Iterator[Any]:
 
 
 def _blocks(model: BackoffModel, path: Path) -> Iterator[bytes | memoryview]:
-    """The text of the file in pieces, each of which is overwritten by the next."""
+    """The file's text in pieces, each of which is overwritten by the next."""
     words = model.vocabulary.arrays()
     blob, offsets = words["words"], words["offsets"]
     if (wrong := int(kernels.unwritable_word(blob, offsets))) >= 0:
         raise ArpaError(
-            f"{path}: not written: an ARPA file cannot hold the word {model.vocabulary.word(wrong)!r}, because it needs "
-            "words of valid UTF-8 without spaces; train with a tokenizer that has such words alone"
+            f"{path}: not written: an ARPA file cannot hold the word {model.vocabulary.word(wrong)!r}, "
+            "only words of valid UTF-8 without spaces; train with a tokenizer that makes no others"
         )
     counts = enumerate(model.counts(), start=1)
     yield (_DATA + b"\n" + b"".join(b"ngram %d=%d\n" % count for count in counts)) + b"\n"
@@ -119,7 +127,7 @@ def _blocks(model: BackoffModel, path: Path) -> Iterator[bytes | memoryview]:
         status = kernels.FULL
         while status == kernels.FULL:
             status, n = kernels.put_ngrams(order, end, cursor, *trie, out)
-            yield memoryview(out)[:n]
+            yield out[:n].data
         if status != kernels.DONE:
             what = "a word" if status == kernels.BAD_INDEX else "a number"
             raise ArpaError(f"{path}: not written: {what} of {order}-gram {cursor[order] - begin} is out of range")
@@ -130,9 +138,10 @@ def _blocks(model: BackoffModel, path: Path) -> Iterator[bytes | memoryview]:
 class _Lines:
     """The lines of a file, read through a buffer of bounded size; ``number`` of them are behind us."""
 
-    def __init__(self, path: Path, chunks: Iterator[bytes], capacity: float):
-        self.path, self.capacity = path, capacity  # capacity: the bytes of text that the file can hold
-        self.number = self.begin = self.end = self._start = 0
+    def __init__(self, path: Path, chunks: Iterator[bytes], capacity: int):
+        self.path, self.capacity = path, capacity  # capacity: the most bytes of text that the file may hold
+        self._passed = 0
+        self.number = self.begin = self.end = self.length = 0  # length: bytes of the last line
         self._chunks = filter(None, chunks)
         self._buffer = bytearray(_MAX_LINE + _CHUNK + 1)
         self.text = np.frombuffer(self._buffer, dtype=np.uint8)
@@ -146,12 +155,16 @@ class _Lines:
         rest = self._buffer[self.begin : self.end]
         self.begin = 0
         if len(rest) > _MAX_LINE:
-            self.number += 1
-            raise self.error("the line is longer than 1 MiB; expected an n-gram: write the model again")
+            raise self.error(_LONG_LINE, self.number + 1)
         try:
             chunk = next(self._chunks, b"")
         except DamagedError as error:
             raise self.error(str(error)) from error
+        self._passed += len(chunk)
+        if self._passed > self.capacity:
+            raise self.error(
+                f"more than {self.capacity:,} bytes of text in a small file; if you trust it, decompress it"
+            )
         rest += chunk or (b"\n" if rest else b"")
         self.end = len(rest)
         self._buffer[: self.end] = rest
@@ -163,23 +176,27 @@ class _Lines:
             if not self.fill():
                 return None
         line = self._buffer[self.begin : stop]
-        self._start, self.begin = self.begin, stop + 1
+        self.begin, self.length = stop + 1, stop + 1 - self.begin
         self.number += 1
+        if self.length > _MAX_LINE:
+            raise self.error(_LONG_LINE)
         return bytes(line.strip(b"\0\t\r "))
 
     def next_heading(self) -> bytes | None:
         """The next line that is not blank; None at the end."""
-        for _ in range(_MAX_LINE):
+        passed = 0
+        while passed <= _MAX_LINE:
             line = self.next_line()
             if line != b"":
                 return line
-        raise self.error("a million blank lines on end; remove them")
+            passed += self.length
+        raise self.error("more than 1 MiB of blank lines; remove them")
 
     def peek(self) -> bytes | None:
         """The next line that is not blank, which is still to come; None at the end."""
         line = self.next_heading()
         if line is not None:
-            self.begin, self.number = self._start, self.number - 1
+            self.begin, self.number = self.begin - self.length, self.number - 1
         return line
 
     def expect(self, heading: bytes) -> None:
@@ -188,16 +205,16 @@ class _Lines:
         if found is None:
             raise self.error(f"the file ends before {heading.decode()}; it is cut short: copy it again")
         if found != heading:
-            remedy = "the sections follow the header's counts, from 1-grams on, and \\end\\ follows them"
+            remedy = "the header's orders come in their order, then \\end\\"
             raise self.error(f"expected {heading.decode()}, found {_excerpt(found)}; {remedy}")
 
-    def field(self, at: int) -> bytes:
-        """The field at ``at``, and what follows it on its line."""
+    def rest(self, at: int) -> bytes:
+        """The line from ``at`` on."""
         return bytes(self._buffer[at : self._buffer.find(b"\n", at, self.end)])
 
     def line_of(self, at: int) -> bytes:
         """The line around ``at``."""
-        return self.field(self._buffer.rfind(b"\n", 0, at) + 1)
+        return self.rest(self._buffer.rfind(b"\n", 0, at) + 1)
 
 
 @contextmanager
@@ -219,7 +236,9 @@ def _opened(path: Path) -> Iterator[_Lines]:
             suffix = next((suffix for magic, suffix in _MAGIC.items() if head.startswith(magic)), "")
             chunks = chain([head], iter(lambda: file.read(_CHUNK), b""))
             status = os.fstat(file.fileno())
-            capacity = status.st_size * _EXPANSION[suffix] + 1 if stat.S_ISREG(status.st_mode) else float("inf")
+            capacity = status.st_size * _EXPANSION + _MAX_LINE if suffix else status.st_size + 1
+            if not stat.S_ISREG(status.st_mode):
+                capacity = sys.maxsize
             yield _Lines(path, decompress(chunks, suffix, _CHUNK) if suffix else chunks, capacity)
     except OSError as error:
         raise ArpaError(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -253,13 +272,11 @@ def _skip_preamble(lines: _Lines) -> None:
     while (line := lines.next_line()) is not None and passed <= _MAX_LINE:
         if line.removeprefix(b"\xef\xbb\xbf") == _DATA:
             return
-        passed += len(line) + 1
+        passed += lines.length
     raise lines.error(r"no \data\ line so far; expected an ARPA file, which begins with one")
 
 
-def _read_section(
-    lines: _Lines, order: int, count: int, parse: Callable[[int], tuple[int, int, int]]
-) -> int:
+def _read_section(lines: _Lines, order: int, count: int, parse: Callable[[int], tuple[int, int, int]]) -> int:
     r"""Pass the section ``\order-grams:``; returns the number of its first n-gram's line.
 
     parse: reads on in the buffer, at most so many n-grams; returns (status, position, n-grams read).
@@ -273,7 +290,7 @@ def _read_section(
         lines.number += n
         if status == kernels.FULL:
             lines.number += 1
-            raise lines.error(f"more {order}-grams than the {count:,} that the header promises; check the counts")
+            raise lines.error(f"the header promises {count:,} {order}-grams, but here is one more; check the counts")
         if status > kernels.FULL:
             lines.number += 1
             raise lines.error(_fault(lines, status, at, order))
@@ -281,18 +298,18 @@ def _read_section(
         if status == kernels.DONE and not lines.fill():
             break
     if left:
-        promised = f"{count - left:,} {order}-grams, but the header promises {count:,}"
-        raise lines.error(f"the section ends after {promised}; check the counts, or copy the file again")
+        but = f"but the section ends after {count - left:,}; check the counts, or copy the file again"
+        raise lines.error(f"the header promises {count:,} {order}-grams, {but}")
     return first
 
 
 def _fault(lines: _Lines, status: int, at: int, order: int) -> str:
     """What is wrong with the field at ``at``."""
-    rest, words = lines.field(at), lines.line_of(at).split()[1:]
-    field = _excerpt((rest.split() or [b""])[0])
+    rest, words = _FIELD.findall(lines.rest(at)), _FIELD.findall(lines.line_of(at))[1:]
+    field = _excerpt(rest[0] if rest else b"")
     plural = f"{order} word" + "s" * (order > 1)
     too_few = f"expected {plural} after the probability, found {{}}; is the line in the wrong section?"
-    if status == kernels.UNKNOWN_WORD and len(words) == order and _NUMBER.fullmatch(words[-1]) and rest.split()[1:] == []:
+    if status == kernels.UNKNOWN_WORD and len(rest) == 1 and len(words) == order and _NUMBER.fullmatch(rest[0]):
         return too_few.format(order - 1)
     return {
         kernels.BAD_PROBABILITY: f"{field} is no log10 probability; expected a number up to 0, -99 for log 0",
@@ -302,18 +319,20 @@ def _fault(lines: _Lines, status: int, at: int, order: int) -> str:
         kernels.UNKNOWN_WORD: f"the word {field} is not among the 1-grams; add it there, or remove this line",
         kernels.BAD_UTF8: f"the word {field} is not UTF-8; convert the file, for example with iconv",
         kernels.BAD_BACKOFF: f"expected a finite back-off weight or the line's end after {plural}, found {field}; "
-        "is the line in the wrong section?",
+        "correct the line",
         kernels.INFINITE_BACKOFF: f"the log10 back-off weight {field} is infinite; expected a number below 99",
         kernels.TOP_BACKOFF: f"the back-off weight {field} in the highest order, which has none; "
         "is an order missing from the header?",
+        kernels.LONG_LINE: _LONG_LINE,
         kernels.TRAILING_FIELD: f"expected the line's end after the back-off weight, found {field}; remove it",
     }[status]
 
 
 def _excerpt(found: bytes) -> str:
-    """``found`` in quotes, shortened."""
-    text = found[:40].decode(errors="backslashreplace")
-    return repr(text + "…" * (len(found) > 40))
+    """``found`` in quotes, shortened, and printable."""
+    text = found[:200].decode(errors="backslashreplace")
+    shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text[:40])
+    return f"'{shown}…'" if len(text) > 40 else f"'{shown}'"
 
 
 @dataclass
@@ -345,7 +364,7 @@ class _Section:
         return np.flatnonzero((self.ids[:, 1:] == self.ids[:, :-1]).all(axis=0)) + 1
 
     def with_more(self, ids: Array, vocabulary_size: int) -> "_Section":
-        """This section and n-grams that it lacks, with zeros; (k, M) ids, repeats allowed."""
+        """Itself and n-grams that it lacks, with zeros; (k, M) ids, repeats allowed."""
         more, _ = _Section.sort(ids, _pairs(ids.shape[1]), np.ones(ids.shape[1], dtype=bool), vocabulary_size)
         once = np.delete(more.ids, more.repeats(), axis=1)
         ids = np.concatenate([self.ids, once], axis=1)
@@ -386,7 +405,7 @@ def _read_unigrams(lines: _Lines, count: int, *, top: bool) -> tuple[Vocabulary,
         raise lines.error(f"the 1-gram {words.word(double)!r} is here for the second time; keep one", first + double)
     for special in (BOS, EOS):
         if special not in words:
-            raise lines.error(f"there is no {special} among the 1-grams; a model of sentences needs it")
+            raise lines.error(f"there is no {special} among the 1-grams; estimate the model again, from sentences")
     return _with_specials_first(words, log10)
 
 
@@ -422,7 +441,9 @@ def _read_ngrams(lines: _Lines, order: int, count: int, vocabulary: Vocabulary, 
         return status, at, n
 
     first = _read_section(lines, order, count, parse)
-    section, rows = _Section.sort(np.concatenate(columns, axis=1), np.concatenate(pairs), np.zeros(count, dtype=bool), size)
+    section, rows = _Section.sort(
+        np.concatenate(columns, axis=1), np.concatenate(pairs), np.zeros(count, dtype=bool), size
+    )
     repeats = section.repeats()
     if len(repeats):
         at = repeats[rows[repeats].argmin()]
@@ -443,7 +464,9 @@ def _model(lines: _Lines, vocabulary: Vocabulary, sections: list[_Section]) -> B
         if missing[0].size or missing[1].size:
             sections[k - 1] = sections[k - 1].with_more(np.concatenate(missing, axis=1), size)
             if sum(section.added.sum() for section in sections) > 8 * listed + 10_000:
-                raise lines.error(f"most {k + 1}-grams lack a prefix or suffix among the {k}-grams; the file is damaged")
+                raise lines.error(
+                    f"most {k + 1}-grams lack a prefix or suffix among the {k}-grams; the file is damaged"
+                )
             parent, suffix = _links(sections[k - 1], sections[k])
         parents.insert(0, parent)
         suffixes.insert(0, suffix)

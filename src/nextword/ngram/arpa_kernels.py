@@ -15,8 +15,10 @@ HEADING = 1  # a blank line, or one that begins with a backslash
 FULL = 2  # no room for another n-gram
 BAD_PROBABILITY, POSITIVE_PROBABILITY, TOO_FEW_WORDS, UNKNOWN_WORD, BAD_UTF8 = 3, 4, 5, 6, 7
 BAD_BACKOFF, INFINITE_BACKOFF, TOP_BACKOFF, TRAILING_FIELD = 8, 9, 10, 11
-BAD_INDEX, BAD_NUMBER = 12, 13  # in the arrays of a model that is to be written
+LONG_LINE = 12
+BAD_INDEX, BAD_NUMBER = 13, 14  # in the arrays of a model that is to be written
 
+MAX_LINE = 1 << 20  # bytes, the newline included
 LOG_ZERO = -99.0  # SRILM's log10 of 0: this and anything below
 NUMBER_ROOM = 20  # bytes; put_number needs at most 17, as in -0.00000112345678
 NONE = np.uint32(0xFFFFFFFF)
@@ -52,13 +54,14 @@ def _take_digits(text, i, mantissa, digits):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _take_exponent(text, i):  # type: ignore[no-untyped-def]
-    """The exponent at ``i``, held within ±9999; returns (i, exponent, had it digits)."""
+    """The exponent at ``i``, its first four digits at most; returns (i, exponent, had it digits)."""
     negative = text[i] == _MINUS
     if negative or text[i] == _PLUS:
         i += 1
     start, exponent = i, 0
     while _ZERO <= text[i] <= _NINE:
-        exponent = min(exponent * 10 + np.int64(text[i]) - _ZERO, 9999)
+        if exponent < 1000:
+            exponent = exponent * 10 + text[i] - _ZERO
         i += 1
     return i, -exponent if negative else exponent, i > start
 
@@ -143,7 +146,7 @@ def parse_unigrams(
     n, i = 0, begin
     end = _whole_lines(text, begin, end)
     while i < end:
-        i = _skip_blanks(text, i)
+        line, i = i, _skip_blanks(text, i)
         if text[i] == _NEWLINE or text[i] == _BACKSLASH:
             return HEADING, i, n
         if n == len(log10):
@@ -164,6 +167,8 @@ def parse_unigrams(
         status, i, backoff = _take_backoff(text, i, top)
         if status != DONE:
             return status, i, n
+        if i - line >= MAX_LINE:
+            return LONG_LINE, i, n
         offsets[n + 1] = to
         log10[n, 0], log10[n, 1] = probability, backoff
         n += 1
@@ -179,7 +184,7 @@ def parse_ngrams(
     n, i = 0, begin
     end = _whole_lines(text, begin, end)
     while i < end:
-        i = _skip_blanks(text, i)
+        line, i = i, _skip_blanks(text, i)
         if text[i] == _NEWLINE or text[i] == _BACKSLASH:
             return HEADING, i, n
         if n == len(log10):
@@ -203,6 +208,8 @@ def parse_ngrams(
         status, i, backoff = _take_backoff(text, i, top)
         if status != DONE:
             return status, i, n
+        if i - line >= MAX_LINE:
+            return LONG_LINE, i, n
         log10[n, 0], log10[n, 1] = probability, backoff
         n += 1
         i += 1
@@ -237,7 +244,7 @@ def _is_before(lower, a, upper, b, shift):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def link(lower: Array, upper: Array, rows: Array, shift: int) -> Array:
-    """For each column of ``upper`` (k, N), the column of ``lower`` (k - 1, M) that is its prefix (shift 0) or suffix (1).
+    """The column of ``lower`` (k - 1, M) that is the prefix (shift 0) or suffix (1) of each column of ``upper`` (k, N).
 
     ``lower`` is sorted, and so are the prefixes or suffixes of ``upper[:, rows]``. Returns (N,) uint32, NONE for none.
     """

@@ -22,7 +22,7 @@ class Estimates(NamedTuple):
 def adjusted_counts(level: Level, above: Level | None, begins_with_bos: slice, *, continuation: bool) -> Array:
     """a(g), (N,) uint32: raw counts, or distinct words to the left for n-grams that do not begin with ``<s>``.
 
-    Continuation counts are of orders below the top; for unigrams ``<s>`` itself has none (Kneser and Ney 1995).
+    Continuation counts are of orders below the top (Kneser and Ney 1995).
     """
     if not continuation or above is None:
         adjusted = level.count.copy()
@@ -30,8 +30,6 @@ def adjusted_counts(level: Level, above: Level | None, begins_with_bos: slice, *
         adjusted = np.zeros(len(level), dtype=np.uint32)
         _count_links(above.suffix, adjusted)
         adjusted[begins_with_bos] = level.count[begins_with_bos]
-    if len(level.first) == 2:  # unigrams: <s> is never predicted
-        adjusted[BOS] = 0
     return adjusted
 
 
@@ -109,7 +107,7 @@ def _estimate(
     """Contexts ``low`` to ``high``: fill ``p`` for their n-grams and their back-off weights."""
     most = len(discounts) - 1
     for h in range(low, high):
-        total = seen = seen_kept = 0
+        total = total_kept = seen = seen_kept = 0
         mass = lower_mass = 0.0
         for g in range(first[h], first[h + 1]):
             a = np.int64(adjusted[g])
@@ -118,6 +116,7 @@ def _estimate(
                 seen += 1
                 if len(kept) == 0 or kept[g]:
                     seen_kept += 1
+                    total_kept += a
                     mass += a - discounts[min(a, most)]
                     lower_mass += lower[suffix[g]]
         if total == 0:  # nothing follows: the lower order is all there is
@@ -128,7 +127,7 @@ def _estimate(
         denominator = total * (1.0 + ratios[_magnitude(total)]) + types * seen + constant
         full = not interpolated and seen_kept == words  # every word follows: no discount
         if full:
-            mass = denominator
+            denominator = mass = float(total_kept)
         elif not interpolated and denominator - mass <= 0.0:  # nothing discounted: make room for the unseen words
             denominator += 1.0
         rest = (denominator - mass) / denominator

@@ -78,8 +78,8 @@ def held_out_frequencies(levels: Sequence[Level], texts: Sequence[Ids_T], *, thr
         count = np.append(level.count, 0).astype(np.float64)
         if k == 0:
             count[BOS] = 0
-        totals = np.add.reduceat(count, level.first[:-1].astype(np.int64))
-        totals[level.first[:-1] == level.first[1:]] = 0
+        totals = np.append(np.add.reduceat(count, level.first[:-1].astype(np.int64)), 0)
+        totals[:-1][level.first[:-1] == level.first[1:]] = 0
         here = nodes[1:, k] - starts[k]  # negative where there is no such n-gram
         before = _contexts(nodes, ids, k) - (starts[k - 1] if k else 0)
         contexts[:, k] = np.where(before >= 0, totals[np.maximum(before, 0)], 0)

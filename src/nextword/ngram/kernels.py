@@ -59,15 +59,16 @@ def find(table, bits, h):  # type: ignore[no-untyped-def]
     size = np.uint64(len(table))
     slot = ((h >> _S32) * size) >> _S32
     mask = (_ONE << bits) - _ONE
-    while True:
+    for _ in range(len(table)):  # a sound table has empty slots; a damaged one must not hang
         entry = table[slot]
         if entry == _ZERO:
-            return _ZERO
+            break
         if ((entry ^ (h << bits)) >> bits) == _ZERO:
             return entry & mask
         slot += _ONE
         if slot == size:
             slot = _ZERO
+    return _ZERO
 
 
 @njit(cache=True, nogil=True)

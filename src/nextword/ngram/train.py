@@ -145,9 +145,9 @@ class _Run:
         level = self.levels[k]
         above = self.levels[k + 1] if k + 1 < len(self.levels) else None
         adjusted = adjusted_counts(level, above, self.bos[k], continuation=self.smoothing.continuation)
-        counts = self._counts_of_counts(k, adjusted)
-        weights = None if self.weights is None else self.weights[k]
-        rule = make_rule(self.smoothing, k + 1, counts, self.words, weights)
+        if k == 0:
+            adjusted[BOS] = 0  # never predicted
+        rule = self._rule(k, adjusted)
         if k == 0:  # the order below the unigrams: entry 0 for every word, entry 1 for <unk>
             suffix = np.zeros(len(level), dtype=np.uint32)
             suffix[self.vocabulary["<unk>"]] = 1
@@ -161,6 +161,12 @@ class _Run:
         """What stands below the unigrams: 1/V for every word, or all of it for ``<unk>``."""
         share = 1 / self.words
         return np.array([share, share] if self.smoothing.interpolate_unigrams else [0.0, 1.0])
+
+    def _rule(self, k: int, adjusted: Array) -> Rule:
+        if not len(adjusted):  # no sentence is so long: nothing to discount
+            return Rule(np.zeros(2))
+        weights = None if self.weights is None else self.weights[k]
+        return make_rule(self.smoothing, k + 1, self._counts_of_counts(k, adjusted), self.words, weights)
 
     def _counts_of_counts(self, k: int, adjusted: Array) -> Array:
         most = max(4, self.smoothing.katz_k + 1)

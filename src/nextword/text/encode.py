@@ -43,7 +43,9 @@ def probe(table, h):  # type: ignore[no-untyped-def]
     """Row of hash ``h`` in ``table`` (rows, 2), or of the empty row where it would go."""
     size = np.uint64(table.shape[0])
     row = ((h >> _S32) * size) >> _S32
-    while table[row, 0] != h and table[row, 0] != _EMPTY:
+    for _ in range(table.shape[0]):  # a sound table has empty rows; a damaged one must not hang
+        if table[row, 0] == h or table[row, 0] == _EMPTY:
+            break
         row += _ONE
         if row == size:
             row = _EMPTY
@@ -62,8 +64,9 @@ def hash_word(word: Bytes) -> int:
 @njit(cache=True, nogil=True)
 def find_word(word: Bytes, table: Array) -> int:
     """Id of one word, or -1."""
-    row = probe(table, hash_word(word))
-    return np.int64(table[row, 1]) if table[row, 0] != _EMPTY else np.int64(-1)
+    h = hash_word(word)
+    row = probe(table, h)
+    return np.int64(table[row, 1]) if table[row, 0] == h else np.int64(-1)
 
 
 @njit(cache=True, nogil=True)
@@ -91,9 +94,10 @@ def encode(text: Bytes, table: Array, vocabulary_size: int, unk: int, eos: int, 
             if i == end:
                 break
             byte = text[i]
-        row = probe(table, finish_hash(h))
+        h = finish_hash(h)
+        row = probe(table, h)
         word = np.int64(table[row, 1])
-        if table[row, 0] == _EMPTY or word >= vocabulary_size:
+        if table[row, 0] != h or word >= vocabulary_size:
             word = unk
         if word == unk:
             oov += 1

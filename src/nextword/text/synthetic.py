@@ -17,8 +17,8 @@ from nextword.text.vocabulary import SPECIALS, Vocabulary
 from nextword.types import Array, Float_T, Float_V, Ids_BT, Ids_T
 
 _MOST_STATES = 4096  # the stationary distribution solves S equations in S unknowns
-_MOST_CELLS = 2**24  # histories times words, enumerated
-_LEAST_VISITED = 1e-12
+_MOST_CELLS = 2**22  # histories times words, enumerated
+_LEAST_END = 1e-12  # sentences longer than the inverse of this do not end
 
 
 class Histories(NamedTuple):
@@ -37,7 +37,7 @@ class Source:
 
     >>> coin = Source(["heads", "tails"], [[0.25, 0.25, 0.5]], [[0, 0, 0]], start=0)
     >>> round(coin.perplexity(), 6), coin.sample(6, seed=0)  # 1.5 bits a token
-    (2.828427, ['', 'tails heads heads', '', ''])
+    (2.828427, ['', 'tails heads heads', ''])
     """
 
     def __init__(self, words: Sequence[str], probabilities: Array, successors: Array, *, start: int | None):
@@ -56,20 +56,21 @@ class Source:
             self.successors[:, -1] = start
 
     def _check(self) -> None:
+        split = [word for word in self.words if word.split() != [word]]
+        if split:
+            raise UsageError(f"the word {split[0]!r} is empty or has a space in it, so a text of words cannot show it")
         shape = (len(self.probabilities), len(self.words) + 1)
         if self.probabilities.shape != shape or self.successors.shape != shape:
             raise UsageError(
                 f"a source of {len(self.words)} words has tables (S, {shape[1]}), </s> last; "
                 f"got {self.probabilities.shape} and {self.successors.shape}"
             )
-        if len(self.probabilities) > _MOST_STATES:
-            raise UsageError(
-                f"a source of {shape[0]:,} states: at most {_MOST_STATES:,}; take fewer words or a lower order"
-            )
+        _check_states(shape[0])
         if (self.probabilities < 0).any() or not np.allclose(self.probabilities.sum(axis=1), 1, rtol=0, atol=1e-9):
             raise UsageError("each row of a source's probabilities must sum to 1, with none below 0")
-        if self.successors.min() < 0 or self.successors.max() >= shape[0]:
-            raise UsageError(f"a source's successors must be states, 0 to {shape[0] - 1}")
+        states = np.append(self.successors, self.start or 0)
+        if states.min() < 0 or states.max() >= shape[0]:
+            raise UsageError(f"a source's start and successors must be states, 0 to {shape[0] - 1}")
         if self.start is None and self.probabilities[:, -1].any():
             raise UsageError("a stream has no sentence end: its last column must be 0, or give a start state")
 
@@ -89,7 +90,7 @@ class Source:
             visits = np.maximum(np.linalg.solve(balance, np.eye(size)[-1]), 0.0)
         except np.linalg.LinAlgError:
             raise UsageError("the source falls into parts that never meet, so it has no one entropy") from None
-        if self.start is not None and visits[self.start] < _LEAST_VISITED:
+        if self.start is not None and visits @ self.probabilities[:, -1] < _LEAST_END:
             raise UsageError("the source's sentences never end: some state must lead to </s>")
         shares: Float_V = visits / visits.sum()
         return shares
@@ -103,7 +104,7 @@ class Source:
         return float(np.exp(self.entropy_rate()))
 
     def ngram_entropy(self, order: int) -> float:
-        """The least cross-entropy, nats per token, of a model that sees the ``order`` - 1 tokens before, up to ``<s>``."""
+        """The least cross-entropy, nats per token, if only the last ``order`` - 1 tokens of the sentence are seen."""
         if order < 1:
             raise UsageError(f"order={order}: expected 1 or more")
         return float(sum(_conditional_entropy(h.joint) for h in self.histories(order - 1)))
@@ -117,6 +118,8 @@ class Source:
 
         A stream begins in a state drawn from the stationary distribution. The same seed gives the same text.
         """
+        if tokens < 0:
+            raise UsageError(f"tokens={tokens}: expected 0 or more")
         random, visits = np.random.default_rng(seed), self.stationary
         cumulative = self.probabilities.cumsum(axis=1)
         cumulative[cumulative >= cumulative[:, -1:]] = np.inf  # a draw never falls past the last possible word
@@ -165,8 +168,8 @@ class Source:
         if length is None and (self.start is None or across):
             raise UsageError("all that came before is endless here; give the number of tokens that the model sees")
         if self.start is not None and not across:
-            first = _Entries(np.zeros(1, np.int64), np.array([self.start]), self.stationary[[self.start]])
-            yield from self._grown(first, 0, length, across)
+            begins = self.stationary @ self.probabilities[:, -1:]  # as many sentences begin as end
+            yield from self._grown(_Entries(np.zeros(1, np.int64), np.array([self.start]), begins), 0, length, across)
         if length is not None:
             size = len(self.stationary)
             anywhere = _Entries(np.zeros(size, np.int64), np.arange(size), self.stationary)
@@ -185,17 +188,18 @@ class Source:
     def _extended(self, entries: "_Entries", symbols: int, length: int) -> "_Entries":
         """One more word on each history; entries that agree in history and state are one."""
         base, size = len(self.words) + 1, len(self.probabilities)
-        if len(entries.codes) * base > _MOST_CELLS or base**length * size >= 2**62:
-            raise UsageError(
-                f"too many histories of {length} tokens over {base - 1} words to enumerate; "
-                "take a model that sees fewer, or a source of fewer words"
-            )
-        weights = (entries.weights[:, None] * self.probabilities[entries.states, :symbols]).ravel()
-        codes = (entries.codes[:, None] * base + np.arange(symbols)).ravel()
-        keys = (codes * size + self.successors[entries.states, :symbols].ravel())[weights > 0]
-        keys, place = np.unique(keys, return_inverse=True)
-        merged = np.bincount(place, weights=weights[weights > 0], minlength=len(keys))
-        return _Entries(keys // size, keys % size, merged)
+        if base**length * size < 2**62:  # a code and a state in one int64
+            weights = (entries.weights[:, None] * self.probabilities[entries.states, :symbols]).ravel()
+            codes = (entries.codes[:, None] * base + np.arange(symbols)).ravel()
+            keys = (codes * size + self.successors[entries.states, :symbols].ravel())[weights > 0]
+            keys, place = np.unique(keys, return_inverse=True)
+            if len(keys) * base <= _MOST_CELLS:
+                merged = np.bincount(place, weights=weights[weights > 0], minlength=len(keys))
+                return _Entries(keys // size, keys % size, merged)
+        raise UsageError(
+            f"too many histories of {length} tokens over {base - 1} words to enumerate; "
+            "take a model that sees fewer, or a source of fewer words"
+        )
 
     def _histories(self, entries: "_Entries", length: int) -> Histories:
         codes, place = np.unique(entries.codes, return_inverse=True)
@@ -231,8 +235,8 @@ class MarkovSource(Source):
     ):
         """words: how many, or which. order: the number of words before that the next depends on.
 
-        end: the probability that the sentence is over, after each of its words (it has at least one); None for a
-        stream. concentration: of the symmetric Dirichlet; small ones make the next word sure.
+        end: the probability that the sentence is over, after each of its words (at order 0 before the first, too);
+        None for a stream. concentration: of the symmetric Dirichlet; small ones make the next word sure.
         """
         names = [f"w{i}" for i in range(words)] if isinstance(words, int) else list(words)
         if not names or order < 0:
@@ -245,10 +249,7 @@ class MarkovSource(Source):
             raise UsageError(f"concentration={concentration}: expected a number above 0")
         shortest = order if end is None else 0
         states = sum(len(names) ** length for length in range(shortest, order + 1))
-        if states > _MOST_STATES:
-            raise UsageError(
-                f"a source of {states:,} states: at most {_MOST_STATES:,}; take fewer words or a lower order"
-            )
+        _check_states(states)
         rows = np.random.default_rng(seed).dirichlet(np.full(len(names), concentration), size=states)
         ends = np.full(states, 0.0 if end is None else end)
         if end is not None and order > 0:
@@ -276,6 +277,7 @@ class AgreementGrammar(Source):
                 f"distance={distance}, words={words}, plural={plural}: "
                 "expected 0 or more, 1 or more, and a probability from 0 to 1"
             )
+        _check_states(2 * distance + 4)
         stems = ["subject", "subjects", *(f"far{i}." for i in range(distance)), "runs", "run"]
         names = [f"{stem}{i}" for stem in stems for i in range(words)]
         # state 0 begins; state 1 + 2 * place + number has read ``place`` fillers; the last one has read the verb
@@ -295,8 +297,13 @@ class AgreementGrammar(Source):
         self.distance = distance
 
 
+def _check_states(states: int) -> None:
+    if states > _MOST_STATES:
+        raise UsageError(f"a source of {states:,} states: at most {_MOST_STATES:,}; make it smaller")
+
+
 def _successors(words: int, shortest: int, order: int) -> Array:
-    """Where each word leads from the contexts of ``shortest`` to ``order`` words, by length and then in base ``words``."""
+    """Where each word leads from contexts of ``shortest`` to ``order`` words, by length and then in base ``words``."""
     sizes = [words**length for length in range(shortest, order + 1)]
     begins = np.concatenate([[0], np.cumsum(sizes)])
     parts = []

@@ -1,0 +1,79 @@
+"""nextword at work in a process that stays warm: a ``timing.Worker``. Models are loaded anew for every request."""
+
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from timing import Json, serve
+
+import nextword
+from nextword import Smoothing
+
+_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def train(text: str, out: str, order: int) -> Json:
+    """Text to saved model."""
+    begin = time.perf_counter()
+    nextword.train(text, order=order, smoothing=Smoothing("modified-kneser-ney", like_lmplz=True)).save(out)
+    seconds = time.perf_counter() - begin
+    return {"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_UNIT}
+
+
+def evaluate(model: str, text: str, threads: int) -> Json:
+    """Raw file to perplexity; ``load_seconds`` came before and are not in ``seconds``."""
+    begin = time.perf_counter()
+    lm = nextword.load(model)
+    loaded = time.perf_counter()
+    found = lm.evaluate(text, threads=threads)
+    perplexity = found.perplexity
+    seconds = time.perf_counter() - loaded
+    return {"seconds": seconds, "load_seconds": loaded - begin, "perplexity": perplexity, "tokens": found.tokens}
+
+
+def load(model: str, sentence: str) -> Json:
+    """From ``load`` to the first probability."""
+    begin = time.perf_counter()
+    log_prob = nextword.load(model).score(sentence)
+    return {"seconds": time.perf_counter() - begin, "log_prob": log_prob}
+
+
+def next_words(model: str, contexts: list[str], k: int) -> Json:
+    """Medians over the contexts: ``seconds`` of ``lm.next``, ``distribution_seconds`` of all V log-probabilities."""
+    lm = nextword.load(model)
+    whole, distribution, tops = [], [], []
+    for context in contexts:
+        state = lm.model.advance(lm.model.start(1), lm.ids(context)[None])
+        begin = time.perf_counter()
+        lm.model.log_probs(state)
+        middle = time.perf_counter()
+        found = lm.next(context, k=k)
+        end = time.perf_counter()
+        distribution.append(middle - begin)
+        whole.append(end - middle)
+        tops.append(found.log_probs.tolist())
+    return {"seconds": _median(whole), "distribution_seconds": _median(distribution), "tops": tops}
+
+
+def write_words(model: str, out: str) -> Json:
+    """Write the vocabulary, one word a line, without ``<s>``."""
+    vocabulary = nextword.load(model).model.vocabulary
+    words = [word for i, word in enumerate(vocabulary.words) if i != vocabulary.bos]
+    Path(out).write_text("\n".join(words), encoding="utf-8")
+    return {"words": len(words)}
+
+
+def describe(model: str) -> Json:
+    """N-grams of a model."""
+    return {"ngrams": len(nextword.load(model).model)}
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+if __name__ == "__main__":
+    functions: dict[str, Any] = {"train": train, "evaluate": evaluate, "load": load, "next": next_words}
+    serve(functions | {"words": write_words, "describe": describe})
