@@ -6,15 +6,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import shared
-from strategies import corpus
 
+from conftest import shared
 from nextword.ngram.smoothing import Smoothing
 from nextword.ngram.train import train_ngram
 from nextword.tasks.describe import describe
 from nextword.tasks.discounts import discount_table
 from nextword.tasks.evaluate import evaluate
 from nextword.text.corpus import Corpus
+from strategies import corpus
 
 BERKELEY = {  # bigram counts and unigram count: Berkeley Restaurant Project, Jurafsky and Martin
     "i": ([5, 827, 0, 9, 0, 0, 0, 2], 2533),

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import kenlm
@@ -21,11 +22,11 @@ def evaluate(model: str, text: str) -> Json:
     lm = _open(model)
     begin = time.perf_counter()
     total, tokens = 0.0, 0
-    with open(text, "rb") as lines:  # noqa: PTH123  # bytes: the module would only encode strings again
+    with Path(text).open("rb") as lines:  # bytes: the module would only encode strings again
         for line in lines:
             total += lm.score(line)
     scored = time.perf_counter()
-    with open(text, "rb") as lines:  # noqa: PTH123
+    with Path(text).open("rb") as lines:
         for line in lines:
             tokens += len(line.split()) + 1
     end = time.perf_counter()
@@ -43,7 +44,7 @@ def load(model: str, sentence: str) -> Json:
 def next_words(model: str, contexts: list[str], words: str, k: int) -> Json:
     """A next-word distribution the only way the module has: one look-up for every word of the file ``words``."""
     lm = _open(model)
-    with open(words, encoding="utf-8") as file:  # noqa: PTH123
+    with Path(words).open(encoding="utf-8") as file:
         vocabulary = file.read().split("\n")
     seconds, tops = [], []
     for context in contexts:
@@ -70,7 +71,7 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         model = kenlm.Model(sys.argv[1])
         total, tokens = 0.0, 0
-        with open(sys.argv[2], "rb") as lines:  # noqa: PTH123
+        with Path(sys.argv[2]).open("rb") as lines:
             for line in lines:
                 total += model.score(line)
                 tokens += len(line.split()) + 1

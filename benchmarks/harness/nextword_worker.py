@@ -1,17 +1,14 @@
 """nextword at work in a process that stays warm: a ``timing.Worker``. Models are loaded anew for every request."""
 
 import resource
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from timing import Json, serve
+from timing import PEAK_UNIT, Json, serve
 
 import nextword
 from nextword import Smoothing
-
-_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def train(text: str, out: str, order: int) -> Json:
@@ -19,7 +16,7 @@ def train(text: str, out: str, order: int) -> Json:
     begin = time.perf_counter()
     nextword.train(text, order=order, smoothing=Smoothing("modified-kneser-ney", like_lmplz=True)).save(out)
     seconds = time.perf_counter() - begin
-    return {"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_UNIT}
+    return {"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT}
 
 
 def evaluate(model: str, text: str, threads: int) -> Json:
@@ -36,8 +33,9 @@ def evaluate(model: str, text: str, threads: int) -> Json:
 def load(model: str, sentence: str) -> Json:
     """From ``load`` to the first probability."""
     begin = time.perf_counter()
-    log_prob = nextword.load(model).score(sentence)
-    return {"seconds": time.perf_counter() - begin, "log_prob": log_prob}
+    lm = nextword.load(model)
+    log_prob = lm.score(sentence)
+    return {"seconds": time.perf_counter() - begin, "log_prob": log_prob, "ngrams": len(lm.model)}
 
 
 def next_words(model: str, contexts: list[str], k: int) -> Json:
@@ -59,15 +57,11 @@ def next_words(model: str, contexts: list[str], k: int) -> Json:
 
 def write_words(model: str, out: str) -> Json:
     """Write the vocabulary, one word a line, without ``<s>``."""
+    begin = time.perf_counter()
     vocabulary = nextword.load(model).model.vocabulary
     words = [word for i, word in enumerate(vocabulary.words) if i != vocabulary.bos]
     Path(out).write_text("\n".join(words), encoding="utf-8")
-    return {"words": len(words)}
-
-
-def describe(model: str) -> Json:
-    """N-grams of a model."""
-    return {"ngrams": len(nextword.load(model).model)}
+    return {"seconds": time.perf_counter() - begin, "words": len(words)}
 
 
 def _median(values: list[float]) -> float:
@@ -76,4 +70,4 @@ def _median(values: list[float]) -> float:
 
 if __name__ == "__main__":
     functions: dict[str, Any] = {"train": train, "evaluate": evaluate, "load": load, "next": next_words}
-    serve(functions | {"words": write_words, "describe": describe})
+    serve(functions | {"words": write_words})

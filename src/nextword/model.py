@@ -1,4 +1,4 @@
-"""What a language model is here: a protocol, the slow reference for its fast path, and the check that every kind passes.
+"""What a language model is here: a protocol, the slow reference for its fast path, and the check every kind passes.
 
 Everything in ``tasks/`` is written against ``LanguageModel`` alone; a family adds no method that a task needs.
 """
@@ -35,7 +35,7 @@ class LanguageModel(Protocol[State]):
         ...
 
     def advance(self, state: State, tokens: Ids_BT) -> State:
-        """The state after reading T more tokens a row, (B, T); -1 at a row's end reads nothing. ``state`` stays valid."""
+        """The state after reading T more tokens a row, (B, T); -1 at a row's end reads nothing; ``state`` stays."""
         ...
 
     def select(self, state: State, rows: Ids_R) -> State:
@@ -155,7 +155,9 @@ def _check_forgetting(lm: LanguageModel[Any], tokens: Ids_BT, tolerance: float) 
         ended = lm.advance(lm.advance(lm.start(batch), tokens), np.full((batch, 1), eos, dtype=np.int32))
         _same("a sentence model after </s> against its start", lm.log_probs(ended), start, tolerance, tokens)
     if lm.context_length is not None:
-        ordinary = np.array([i for i in range(len(lm.vocabulary)) if i not in lm.vocabulary.specials().values()], np.int32)
+        ordinary = np.array(
+            [i for i in range(len(lm.vocabulary)) if i not in lm.vocabulary.specials().values()], np.int32
+        )
         if not len(ordinary):
             return
         near = np.resize(ordinary, (1, lm.context_length)).astype(np.int32)

@@ -528,13 +528,6 @@ def refused_within(path, megabytes):
 
 
 LONG_LINE = ": the line is longer than 1 MiB; expected an n-gram or a heading: write the model again"
-LONG = [
-    ("1", "-1\t<unk>", "x"),
-    ("7", "-1\t<unk>", "x"),
-    ("7", "-1\t<unk>", " "),
-    ("15", "a b\t0", "x"),
-    ("2", "ngram 1", "1"),
-]
 
 
 @pytest.mark.parametrize("size", [1 << 20, 100 << 20])

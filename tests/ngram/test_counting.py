@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import corpus, sentences
 
 from nextword.errors import UsageError
 from nextword.ngram.counting import count_ngrams
 from nextword.text.indexing import Indexer
+from strategies import corpus, sentences
 
 
 def indexed(lines):

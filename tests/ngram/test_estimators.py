@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from conformance import conforms
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ngram.twin import BOS, EOS, Twin
-from strategies import corpus, sentences
 
+from conformance import conforms
 from nextword.ngram.smoothing import Smoothing
 from nextword.ngram.train import train_ngram
+from ngram.twin import BOS, EOS, Twin
+from strategies import corpus, sentences
 
 NAMES = (
     "mle", "add", "laplace", "absolute", "katz", "jelinek-mercer", "witten-bell", "kneser-ney", "modified-kneser-ney",
@@ -23,7 +23,7 @@ def fit(lines, order, name, **settings_):
 
 
 def every_context(lines, order, extra):
-    """Every context that occurs, contexts that do not, whole ones and beginnings of sentences, and ``<unk>`` in them."""
+    """Every context that occurs, and contexts that do not; beginnings of sentences and ``<unk>`` among them."""
     seen = {()} if order == 1 else {(BOS,)}
     for sentence in [*lines, *extra]:
         padded = [BOS, *sentence]
@@ -50,7 +50,11 @@ def test_equals_its_definition(name, lines, extra, order):
 
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=12)
-@given(lines=sentences(), order=st.integers(1, 6), rows=st.lists(st.lists(st.integers(2, 6), max_size=9), min_size=1, max_size=4))
+@given(
+    lines=sentences(),
+    order=st.integers(1, 6),
+    rows=st.lists(st.lists(st.integers(2, 6), max_size=9), min_size=1, max_size=4),
+)
 def test_conforms(name, lines, order, rows):
     model = fit(lines, order, name)
     size = len(model.vocabulary)
@@ -65,7 +69,9 @@ def test_pruned_and_limited_models_conform(lines, order, data):
     limit = data.draw(st.none() | st.lists(st.sampled_from(["a", "b", "c"]), max_size=2))
     name = data.draw(st.sampled_from(NAMES))
     smoothing = Smoothing(name, discount_fallback=True)
-    model = train_ngram(corpus(lines), order=order, smoothing=smoothing, prune=prune, limit_vocab=limit, valid=corpus(lines))
+    model = train_ngram(
+        corpus(lines), order=order, smoothing=smoothing, prune=prune, limit_vocab=limit, valid=corpus(lines)
+    )
     conforms(model, reloaded=False)
 
 

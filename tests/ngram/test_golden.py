@@ -4,8 +4,8 @@ import gzip
 
 import numpy as np
 import pytest
-from conftest import shared
 
+from conftest import shared
 from nextword.ngram.arpa import write_arpa
 from nextword.ngram.smoothing import Smoothing
 from nextword.ngram.train import train_ngram
@@ -20,7 +20,9 @@ LOG10_TOLERANCE = 1e-5
 def parse(path):
     """{n-gram: (log10 probability, log10 back-off)} of an ARPA file, and its header's counts."""
     ngrams, header = {}, []
-    with (gzip.open(path, "rt", newline="\n", encoding="utf-8") if path.suffix == ".gz" else path.open(newline="\n")) as file:
+    with (
+        gzip.open(path, "rt", newline="\n", encoding="utf-8") if path.suffix == ".gz" else path.open(newline="\n")
+    ) as file:
         for line in file:
             if line.startswith("ngram "):
                 header.append(int(line.split("=")[1]))

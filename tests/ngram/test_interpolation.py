@@ -41,6 +41,6 @@ def test_the_weights_are_a_maximum(seed, order):
 
 
 def test_one_token_by_hand():
-    # p = λ·1 + (1 - λ)/2; the posterior of a maximum with a pseudo-count on either side: λ = (r + 1)/3, r = λ/(λ + (1 - λ)/2)
+    # p = λ·1 + (1 - λ)/2; a maximum with a pseudo-count on either side has λ = (r + 1)/3, r = λ/(λ + (1 - λ)/2)
     weight = learn_weights(np.array([[1.0]]), np.array([[1.0]]), 2)[0, 0]
     assert weight == pytest.approx((2 * weight / (1 + weight) + 1) / 3, abs=1e-3)

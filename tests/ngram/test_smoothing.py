@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from strategies import corpus
 
 from nextword.errors import EstimationError, UsageError
 from nextword.ngram.smoothing import Smoothing, absolute_discount, good_turing_ratios, make_rule, modified_discounts
 from nextword.ngram.train import train_ngram
+from strategies import corpus
 
 
 def test_discounts_by_hand():
@@ -16,7 +16,7 @@ def test_discounts_by_hand():
 
 def test_good_turing_by_hand():
     n = np.array([0, 100, 30, 12, 0, 0, 0])
-    # k = 2: A = 3·12/100 = 0.36; 1* = 2·30/100 = 0.6, d1 = (0.6 - 0.36)/0.64; 2* = 3·12/30 = 1.2, d2 = (0.6 - 0.36)/0.64
+    # k = 2: A = 3·12/100 = 0.36; 1* = 2·30/100 = 0.6, d1 = (0.6 - 0.36)/0.64; 2* = 3·12/30 = 1.2, d2 the same
     assert good_turing_ratios(n, 2).tolist() == pytest.approx([1, 0.375, 0.375])
 
 

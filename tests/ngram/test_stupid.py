@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ngram.twin import BOS, EOS, Twin
-from strategies import corpus, sentences
 
 from nextword.model import LanguageModel, Scorer
 from nextword.ngram.train import train_ngram
+from ngram.twin import BOS, EOS, Twin
+from strategies import corpus, sentences
 
 
 def score(twin, word, context):

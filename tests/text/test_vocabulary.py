@@ -74,7 +74,7 @@ def test_a_vocabulary_without_unk_or_the_end_of_a_sentence():
     assert refusal(ALIEN.encode, b"a c\n") == f"the text holds words outside the vocabulary, {lacking} them"
     endless = Vocabulary.from_words(["a"], unk=0, bos=None, eos=None)
     assert refusal(endless.encode, b"a\n") == (
-        "this vocabulary has no </s>, so lines cannot be encoded; use the model's own tokenizer"
+        "this vocabulary has no </s>, so lines cannot be encoded; use its own tokenizer"
     )
 
 

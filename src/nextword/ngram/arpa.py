@@ -337,9 +337,9 @@ def _excerpt(found: bytes) -> str:
 
 @dataclass
 class _Section:
-    """n-grams of one order k, sorted by ids. ids: (k, N) uint32; log10: (N, 2) float32; added, rows: see below.
+    """n-grams of one order k, sorted by ids. ids: (k, N) uint32; log10: (N, 2) float32.
 
-    added: (N,) bool, whether the file lacks it; by_suffix: (N,) uint32, the columns sorted by all words but the first.
+    added: (N,) bool, what the file lacks; by_suffix: (N,) uint32, the columns sorted by all words but the first.
     """
 
     ids: Array
@@ -349,8 +349,8 @@ class _Section:
 
     @classmethod
     def sort(cls, ids: Array, log10: Array, added: Array, vocabulary_size: int) -> tuple["_Section", Array]:
-        """The n-grams in order, and where each was before, (N,)."""
-        rows = np.arange(len(log10), dtype=np.uint32)
+        """The n-grams in order, and the place where each stood, (N,); ids, log10 and added as given."""
+        ids, rows = np.ascontiguousarray(ids), np.arange(len(log10), dtype=np.uint32)
         for column in ids[:0:-1]:
             rows = _sort_rows(column, rows, vocabulary_size)
         by_suffix, rows = rows, _sort_rows(ids[0], rows, vocabulary_size)

@@ -280,6 +280,7 @@ def _shortest(x):  # type: ignore[no-untyped-def]
 
     Nine significant digits always do; they are given up one by one as long as what is left surely reads back: as
     long as no error of the float64 quotient could take it past half a float32's last place.
+    (A few powers of two, whose lower neighbour is nearer than the upper, come out a digit too long.)
     """
     exponent = 1 if x >= 10 else 0  # of the first digit
     while exponent <= 0 and np.float64(x) * _POWERS[-exponent] < 1:

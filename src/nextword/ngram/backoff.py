@@ -106,7 +106,7 @@ class BackoffModel:
         """The last ``order - 1`` ids after reading (B, T) more; ``</s>`` returns to the state after ``<s>``."""
         self._check_ids(tokens)
         history = np.concatenate([state, tokens], axis=1).astype(np.int32)
-        return kernels.last_context(history, self.context_length, self._bos, self._eos)
+        return np.asarray(kernels.last_context(history, self.context_length, self._bos, self._eos))
 
     def select(self, state: Ids_BT, rows: Ids_R) -> Ids_BT:
         """Rows of the state, reordered or repeated."""

@@ -38,6 +38,11 @@ class Level:
     def __len__(self) -> int:
         return len(self.word)
 
+    @property
+    def children(self) -> Array:
+        """How many n-grams extend each context, (C,) int64."""
+        return self.first[1:].astype(np.int64) - self.first[:-1]
+
 
 def count_ngrams(tokens: Ids_T, vocabulary_size: int, order: int, *, threads: int = 2) -> Iterator[Level]:
     """Yield one Level per order, 1 to ``order``.

@@ -1,7 +1,7 @@
 """From counts and rules to probabilities and back-off weights, order by order, each fused into one compiled pass."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -49,7 +49,15 @@ def counts_of_counts(adjusted: Array, most: int) -> Array:
 
 
 def estimate(
-    smoothing: Smoothing, rule: Rule, level: Level, adjusted: Array, kept: Array, lower: Array, words: int, *, threads: int
+    smoothing: Smoothing,
+    rule: Rule,
+    level: Level,
+    adjusted: Array,
+    kept: Array,
+    lower: Array,
+    words: int,
+    *,
+    threads: int,
 ) -> Estimates:
     """Probabilities of one order given the order below.
 
@@ -107,7 +115,9 @@ def _estimate(
     """Contexts ``low`` to ``high``: fill ``p`` for their n-grams and their back-off weights."""
     most = len(discounts) - 1
     for h in range(low, high):
-        total = total_kept = seen = seen_kept = 0
+        total: Any = 0
+        total_kept: Any = 0
+        seen = seen_kept = 0
         mass = lower_mass = 0.0
         for g in range(first[h], first[h + 1]):
             a = np.int64(adjusted[g])
@@ -117,7 +127,7 @@ def _estimate(
                 if len(kept) == 0 or kept[g]:
                     seen_kept += 1
                     total_kept += a
-                    mass += a - discounts[min(a, most)]
+                    mass += a - discounts[a if a < most else most]
                     lower_mass += lower[suffix[g]]
         if total == 0:  # nothing follows: the lower order is all there is
             backoff[h] = 1.0
@@ -138,7 +148,7 @@ def _estimate(
         backoff[h] = rest
         for g in range(first[h], first[h + 1]):
             a = np.int64(adjusted[g])
-            discount = 0.0 if full else discounts[min(a, most)]
+            discount = 0.0 if full else discounts[a if a < most else most]
             share = (a - discount) / denominator
             if interpolated or a == 0:
                 share += rest * lower[suffix[g]]

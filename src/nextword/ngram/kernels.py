@@ -7,6 +7,8 @@ place takes the hash's high bits. A look-up of an n-gram that is not there is mi
 2**(b-62), 1e-12 for six million n-grams. 0 is an empty slot.
 """
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
@@ -201,7 +203,7 @@ def _match(
             nodes[row, k] = g
             k += 1
         found[row] = k
-        context[row] = min(k, order - 1) if word != eos and word != bos else min(1, order - 1)
+        context[row] = min(k, order - 1) if word not in (eos, bos) else min(1, order - 1)
 
 
 @njit(cache=True, nogil=True)
@@ -280,7 +282,15 @@ def match(ids: Ids_T, order: int, bos: int, eos: int, table: Array, ngrams: int,
 
 @njit(cache=True, nogil=True)
 def distribution(
-    contexts: Ids_T, order: int, bos: int, table: Array, word: Array, first: Array, inner: Array, leaf: Array, out: Array
+    contexts: Ids_T,
+    order: int,
+    bos: int,
+    table: Array,
+    word: Array,
+    first: Array,
+    inner: Array,
+    leaf: Array,
+    out: Array,
 ) -> None:
     """Log-probabilities, nats, of every word after each context: (B, order - 1) ids, -1 before the first, → (B, V).
 
@@ -310,17 +320,18 @@ def distribution(
             p = np.float64(inner[w, 0]) if below > 0 else np.float64(leaf[w])
             out[b, w] = (p + weights[0]) * scale
         for j in range(1, length + 1):
-            for g in range(first[nodes[j - 1]], min(np.int64(first[nodes[j - 1] + 1]), ngrams)):
-                w = word[g]
-                if w < size:
+            last: Any = min(np.int64(first[nodes[j - 1] + 1]), ngrams)
+            for g in range(np.int64(first[nodes[j - 1]]), last):
+                v = word[g]
+                if v < size:
                     p = np.float64(inner[g, 0]) if g < below else np.float64(leaf[g - below])
-                    out[b, w] = (p + weights[j]) * scale
+                    out[b, v] = (p + weights[j]) * scale
         out[b, bos] = -np.inf
 
 
 @njit(cache=True, nogil=True)
 def last_context(history: Ids_BT, length: int, bos: int, eos: int) -> Ids_BT:
-    """The last ``length`` ids of each row, (B, length), -1 before the first; nothing reaches back over a sentence's end.
+    """The last ``length`` ids of each row, (B, length), -1 before the first and before the sentence's beginning.
 
     history: (B, T), -1 before its rows' first tokens and after their last.
     """
@@ -334,6 +345,6 @@ def last_context(history: Ids_BT, length: int, bos: int, eos: int) -> Ids_BT:
                 break
             word = history[b, end - 1 - k]
             out[b, length - 1 - k] = bos if word == eos else word
-            if word == eos or word == bos:
+            if word in (eos, bos):
                 break
     return out

@@ -37,7 +37,7 @@ def kept_ngrams(levels: Sequence[Level], prune: Sequence[int], allowed: Array | 
         if allowed is not None:
             kept &= allowed[level.word]
         if result:  # the words before the last are those of the context
-            kept &= np.repeat(result[-1], np.diff(level.first.astype(np.int64)))
+            kept &= np.repeat(result[-1], level.children)
         else:
             kept[: len(SPECIALS)] = True
         result.append(kept)

@@ -67,7 +67,7 @@ class Smoothing:
 
 @dataclass(frozen=True)
 class Rule:
-    """One order's rule: D(a) = discounts[min(a, last)], den(h) = Σa · (1 + ratios[bucket of Σa]) + types · N1+ + constant.
+    """One order: D(a) = discounts[min(a, last)], den(h) = Σa · (1 + ratios[bucket of Σa]) + types · N1+ + constant.
 
     Buckets of Σa are its binary orders of magnitude, floor(log2 Σa). Σa is the sum of the counts after h, N1+ the
     number of distinct words after it.
@@ -110,7 +110,7 @@ def make_rule(
 
 
 def absolute_discount(n: Array) -> float:
-    """d = n1 / (n1 + 2 n2) (Ney, Essen and Kneser 1994, eq. 24); NaN if n1 or n2 is 0."""
+    """D = n1 / (n1 + 2 n2) (Ney, Essen and Kneser 1994, eq. 24); NaN if n1 or n2 is 0."""
     return float(n[1] / (n[1] + 2 * n[2])) if n[1] and n[2] else float("nan")
 
 
@@ -139,8 +139,8 @@ def _absolute(smoothing: Smoothing, order: int, n: Array) -> Rule:
         which = _counts_of_counts(n, 2)
         if not smoothing.discount_fallback:
             raise EstimationError(
-                f"order {order}: no discount for {smoothing.name} can be estimated from {which}, since one of them is 0; "
-                "give one with --discount 0.5, or take 0.5 for such orders with --discount-fallback"
+                f"order {order}: no discount for {smoothing.name} can be estimated from {which}, since one of them is "
+                "0; give one with --discount 0.5, or take 0.5 for such orders with --discount-fallback"
             )
         return Rule(np.array([0.0, 0.5]), note=f"order {order}: discount 0.5 instead of an estimate from {which}")
     return Rule(np.array([0.0, d]))

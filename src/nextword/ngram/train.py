@@ -70,15 +70,18 @@ def train_ngram(
     say = progress or (lambda stage: None)
     reader = pipeline or Pipeline()
     say("reading")
-    indexer = Indexer()
+    indexer, unended = Indexer(), False
     for block in corpus:
         indexer.read(reader.canonical(block.text).text, block.where)
+        unended = block.unended
     tokens, vocabulary = indexer.finish(
         min_count=min_count, vocab_size=vocab_size, first_appearance=estimator.like_lmplz
     )
+    if estimator.like_lmplz and unended:
+        tokens = tokens[:-1]  # lmplz gives no </s> to a last line without a newline
     held_out = None
     if valid is not None:
-        held_out = [vocabulary.encode(reader.canonical(block.text).text).ids for block in valid]
+        held_out = [vocabulary.encode(reader.canonical(block.text).text, block.where).ids for block in valid]
     return train_on_tokens(tokens, vocabulary, settings, held_out=held_out, progress=say)
 
 
@@ -179,7 +182,7 @@ class _Run:
         return counts
 
     def _make_uniform(self, estimates: list[Estimates]) -> None:
-        """Additive smoothing knows only whole contexts: below the top order all but a sentence's beginning is uniform."""
+        """Additive smoothing knows only whole contexts: shorter ones are uniform, but for a sentence's beginning."""
         top = self.settings.order - 1
         for k in range(top):
             incomplete = np.ones(len(self.levels[k]), dtype=bool)

@@ -87,7 +87,7 @@ def compare(
         for block in texts.train:
             indexer.read(pipeline.canonical(block.text).text, block.where)
         tokens, vocabulary = indexer.finish()
-        held_out = [vocabulary.encode(pipeline.canonical(block.text).text).ids for block in texts.valid]
+        held_out = [vocabulary.encode(pipeline.canonical(block.text).text, block.where).ids for block in texts.valid]
         for name in LINEAGE:
             for order in orders:
                 if time.monotonic() > deadline:

@@ -42,7 +42,7 @@ def discount_table(
     for block in train:
         indexer.read(reader.canonical(block.text).text, block.where)
     tokens, vocabulary = indexer.finish()
-    parts = [vocabulary.encode(reader.canonical(block.text).text).ids for block in held_out]
+    parts = [vocabulary.encode(reader.canonical(block.text).text, block.where).ids for block in held_out]
     other = np.concatenate([[EOS], *parts]).astype(np.int32)
     if len(tokens) < 2 or len(other) < 2:
         raise UsageError("the training text or the held-out text is empty; give two files with at least a line each")
@@ -65,5 +65,5 @@ def discount_table(
 def _bigrams(tokens: Ids_T, size: int) -> tuple[Array, Array]:
     """The bigrams as first word · V + second, sorted, and their counts, (N,) each."""
     _, level = count_ngrams(tokens, size, 2)
-    first = np.repeat(np.arange(size), np.diff(level.first.astype(np.int64)))
+    first = np.repeat(np.arange(size), level.children)
     return first * size + level.word, level.count.astype(np.int64)

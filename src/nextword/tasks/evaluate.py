@@ -10,18 +10,21 @@ import numpy as np
 from nextword.errors import TextError
 from nextword.model import LanguageModel, Scorer
 from nextword.tasks.reading import ScoredBlock, score_blocks
-from nextword.text.corpus import Block
+from nextword.text.blocks import Block
 from nextword.text.pipeline import Pipeline
+from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Json
 
 LN2 = float(np.log(2))
 SPELLING_BITS = float(np.log2(257))  # an unknown word's bytes, and one symbol more for its end
+_FIGURES = ("nats", "perplexity", "perplexity_excluding_oov", "bits_per_byte")
 
 
 @dataclass
 class Evaluation:
-    """What ``evaluate`` found. nats: total negative log-probability; oov_nats: that of the unknown words' ``<unk>``.
+    """What ``evaluate`` found. nats: total negative log-probability; known_nats: that of all tokens but ``<unk>``.
 
+    bytes: of the normalised text, newlines included. oov, oov_bytes: unknown words, and the bytes that spell them.
     infinite: the first token of probability 0, as ``file:line: token``, or "". normalised: False for a Scorer, whose
     scores are no probabilities. line_bits: bits per line, each unknown word's spelling included, if asked for.
     """
@@ -29,34 +32,33 @@ class Evaluation:
     tokens: int = 0
     oov: int = 0
     nats: float = 0.0
-    oov_nats: float = 0.0
+    known_nats: float = 0.0
     bytes: int = 0
     oov_bytes: int = 0
-    lines: int = 0
     seconds: float = 0.0
     infinite: str = ""
     normalised: bool = True
     line_bits: list[Array] = field(default_factory=list)
-    line_bytes: list[Array] = field(default_factory=list)
 
     @property
     def reason(self) -> str:
         """Why there is no perplexity, or ""."""
         if not self.normalised:
             return "its scores do not sum to 1, so they are no probabilities and have no perplexity"
-        return f"probability 0 at {self.infinite}" if self.infinite else ""
+        if self.infinite:
+            return f"probability 0 at {self.infinite}"
+        finite = np.isfinite([self.perplexity, self.perplexity_excluding_oov]).all()
+        return "" if finite else "probabilities so close to 0 that the perplexity is too large for a number"
 
     @property
     def perplexity(self) -> float:
         """Exp of the mean negative log-probability per token, ``</s>`` counted; infinite after a probability of 0."""
-        return float(np.exp(self.nats / self.tokens)) if self.normalised else float("nan")
+        return self._exp(self.nats / self.tokens)
 
     @property
     def perplexity_excluding_oov(self) -> float:
         """The same over the tokens that the vocabulary holds."""
-        if not self.normalised:
-            return float("nan")
-        return float(np.exp((self.nats - self.oov_nats) / (self.tokens - self.oov)))
+        return self._exp(self.known_nats / (self.tokens - self.oov))
 
     @property
     def bits_per_byte(self) -> float:
@@ -71,13 +73,15 @@ class Evaluation:
 
     def to_json(self) -> Json:
         """The figures under their published names; one that is infinite or undefined is null, with a reason."""
-        figures = {
-            name: getattr(self, name)
-            for name in ("tokens", "oov", "nats", "perplexity", "perplexity_excluding_oov", "bits_per_byte")
-        }
-        figures = {name: value if np.isfinite(value) else None for name, value in figures.items()}
-        figures["tokens_per_second"] = round(self.tokens_per_second)
-        return figures | ({"reason": self.reason} if self.reason else {})
+        found = {name: getattr(self, name) if self.normalised else float("nan") for name in _FIGURES}
+        figures = {name: value if np.isfinite(value) else None for name, value in found.items()}
+        counted: Json = {"tokens": self.tokens, "oov": self.oov}
+        reason = {"reason": self.reason} if self.reason else {}
+        return counted | figures | {"tokens_per_second": round(self.tokens_per_second)} | reason
+
+    def _exp(self, nats: float) -> float:
+        with np.errstate(over="ignore"):
+            return float(np.exp(nats)) if self.normalised else float("nan")
 
 
 def evaluate(
@@ -88,38 +92,57 @@ def evaluate(
     threads: int = 1,
     keep_lines: bool = False,
 ) -> Evaluation:
-    """Score a text, one sentence a line.
+    """Score a text, one sentence a line (perplexity: Jelinek et al. 1977).
 
     pipeline: the normaliser and tokenizer that the model was trained with. keep_lines: also keep each line's bits, for
-    ``compare_evaluations``. Raises TextError for text that cannot be read or is empty.
+    ``paired_bootstrap``. Raises TextError for text that cannot be read or is empty.
     """
+    reader = pipeline or Pipeline()
+    for _ in score_blocks(lm, reader, [Block(b"\n", "", 1)]):
+        pass  # compiled code is loaded here, and its time is not the text's
     result = Evaluation(normalised=isinstance(lm, LanguageModel))
     begin = time.perf_counter()
-    for scored in score_blocks(lm, pipeline or Pipeline(), blocks, threads=threads):
-        _add(result, scored, lm, keep_lines=keep_lines)
+    for scored in score_blocks(lm, reader, blocks, threads=threads):
+        _add(result, scored, lm.vocabulary, keep_lines=keep_lines)
     result.seconds = time.perf_counter() - begin
     if result.tokens == 0:
         raise TextError("the text is empty: there is nothing to evaluate; give a file with at least one line")
     return result
 
 
-def _add(result: Evaluation, scored: ScoredBlock, lm: LanguageModel[Any] | Scorer[Any], *, keep_lines: bool) -> None:
-    ids, log_probs = scored.ids, scored.log_probs
-    result.tokens += len(ids)
-    result.oov += scored.oov
-    result.nats -= float(log_probs.sum())
-    if scored.oov:
-        result.oov_nats -= float(log_probs[ids == lm.vocabulary.unk].sum())
-    result.bytes += scored.size
-    result.oov_bytes += scored.oov_bytes
-    if np.isinf(result.nats) and not result.infinite:
-        at = int(np.flatnonzero(np.isinf(log_probs))[0])
-        line = int((ids[:at] == lm.vocabulary.eos).sum())
-        result.infinite = f"{scored.block.where(line)}: {lm.vocabulary.word(int(ids[at]))}"
+def _add(result: Evaluation, scored: ScoredBlock, vocabulary: Vocabulary, *, keep_lines: bool) -> None:
+    read, log_probs = scored
+    nats = known_nats = -float(log_probs.sum())
+    if read.oov:
+        known_nats = -float(log_probs[read.ids != vocabulary.unk].sum())
+    if np.isinf(nats) and not result.infinite:
+        result.infinite = _first_impossible(scored, vocabulary)
+    result.tokens += len(read.ids)
+    result.oov += read.oov
+    result.nats += nats
+    result.known_nats += known_nats
+    result.bytes += read.size
+    result.oov_bytes += read.oov_bytes
     if keep_lines:
-        ends = np.flatnonzero(ids == lm.vocabulary.eos)
-        begins = np.append(0, ends[:-1] + 1)
-        result.line_bits.append(-np.add.reduceat(log_probs, begins) / LN2)
-        lengths = np.diff(np.flatnonzero(np.frombuffer(scored.block.text, np.uint8) == ord("\n")), prepend=-1)
-        result.line_bytes.append(lengths)
-        result.lines += len(ends)
+        result.line_bits.append(_line_bits(scored, vocabulary))
+
+
+def _first_impossible(scored: ScoredBlock, vocabulary: Vocabulary) -> str:
+    """The first token of probability 0, as ``file:line: token``."""
+    read = scored.read
+    at = int(np.isinf(scored.log_probs).argmax())
+    ends = np.flatnonzero(read.ids[:at] == vocabulary.eos)
+    line, begin = len(ends), int(ends[-1]) + 1 if len(ends) else 0
+    token = [*read.lines()[line], vocabulary.word(int(read.ids[-1]))][at - begin]
+    unknown = " (an unknown word)" if read.ids[at] == vocabulary.unk else ""
+    return f"{read.block.where(line)}: {token}{unknown}"
+
+
+def _line_bits(scored: ScoredBlock, vocabulary: Vocabulary) -> Array:
+    """Bits of each line, the spelling of its unknown words included, (lines,)."""
+    read = scored.read
+    bits = -scored.log_probs / LN2
+    unknown = read.ids == vocabulary.unk
+    bits[unknown] += (read.token_bytes(vocabulary.eos)[unknown] + 1) * SPELLING_BITS
+    begins = np.append(0, np.flatnonzero(read.ids == vocabulary.eos)[:-1] + 1)
+    return np.asarray(np.add.reduceat(bits, begins))

@@ -43,7 +43,7 @@ def keystrokes(
     pressed = without = 0
     for block in blocks:
         prepared = reader.canonical(block.text)
-        encoded = vocabulary.encode(prepared.text)
+        encoded = vocabulary.encode(prepared.text, block.where)
         state = lm.start(1)
         for word in encoded.ids.tolist():
             if word not in hidden:

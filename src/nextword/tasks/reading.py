@@ -2,19 +2,25 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from nextword.errors import TextError
 from nextword.model import LanguageModel, Scorer
-from nextword.text.corpus import Block
+from nextword.text.blocks import Block
 from nextword.text.pipeline import Pipeline
-from nextword.types import Float_T, Ids_BT, Ids_T
+from nextword.text.vocabulary import Vocabulary
+from nextword.types import Array, Float_T, Ids_BT, Ids_T
 
-_ROWS = 64
+_CELLS = 1 << 14  # tokens and padding that a batch of sentences holds, unless one sentence alone is longer
 _DELIMITERS = re.compile(rb"[\0\t\r ]+")
+_IS_DELIMITER = np.isin(np.arange(256), list(b"\0\t\n\r "))
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @runtime_checkable
@@ -26,42 +32,77 @@ class StreamScorer(Protocol):
         ...
 
 
-class ScoredBlock(NamedTuple):
-    """Whole lines and their tokens' scores.
+class ReadBlock(NamedTuple):
+    """Whole lines as a model reads them.
 
-    ids: (T,), ``</s>`` at each line's end. log_probs: (T,) nats. size: bytes of the normalised text. oov, oov_bytes:
-    tokens outside the vocabulary and the bytes of their spelling.
+    text: the tokens as they are spelt, with blanks between them. size: bytes of the normalised text. ids: (T,), ``</s>``
+    at each line's end. oov, oov_bytes: tokens outside the vocabulary, and the bytes of their spelling.
     """
 
     block: Block
-    ids: Ids_T
-    log_probs: Float_T
+    text: bytes
     size: int
+    ids: Ids_T
     oov: int
     oov_bytes: int
+
+    def lines(self) -> list[list[str]]:
+        """The tokens of each line as they are spelt, without ``</s>``."""
+        lines = self.text.removesuffix(b"\n").split(b"\n") if self.text else []
+        return [[token.decode() for token in _DELIMITERS.split(line) if token] for line in lines]
+
+    def token_bytes(self, eos: int | None) -> Array:
+        """Bytes of each token's spelling, 0 for ``</s>``, (T,)."""
+        inside = ~_IS_DELIMITER[np.frombuffer(self.text, dtype=np.uint8)]
+        edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
+        lengths = np.zeros(len(self.ids), dtype=np.int64)
+        lengths[self.ids != eos] = edges[1::2] - edges[::2]
+        return lengths
+
+
+class ScoredBlock(NamedTuple):
+    """Whole lines and the log-probability of each of their tokens, (T,) nats."""
+
+    read: ReadBlock
+    log_probs: Float_T
 
 
 def score_blocks(
     lm: LanguageModel[Any] | Scorer[Any], pipeline: Pipeline, blocks: Iterable[Block], *, threads: int = 1
 ) -> Iterator[ScoredBlock]:
-    """Score a text in order, a few blocks at a time, on several threads where the model allows it."""
+    """Score a text in order, a few blocks at a time, on several threads where the model allows it.
+
+    Raises TextError for text that cannot be read, a literal ``<s>`` or ``</s>`` among it.
+    """
     if not isinstance(lm, StreamScorer):
-        yield from _score_in_turn(lm, pipeline, blocks)
-        return
+        return _score_in_turn(lm, pipeline, blocks)
 
     def score(block: Block) -> ScoredBlock:
-        prepared = pipeline.canonical(block.text)
-        encoded = lm.vocabulary.encode(prepared.text)
-        return ScoredBlock(block, encoded.ids, lm.stream_log_probs(encoded.ids), prepared.size, *encoded[1:])
+        read = read_block(lm.vocabulary, pipeline, block)
+        return ScoredBlock(read, lm.stream_log_probs(read.ids))
 
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[ScoredBlock]] = deque()
-        for block in blocks:
-            waiting.append(pool.submit(score, block))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    return ordered_map(score, blocks, threads)
+
+
+def read_block(vocabulary: Vocabulary, pipeline: Pipeline, block: Block) -> ReadBlock:
+    """A block's tokens and their ids. Raises TextError for a token ``<s>`` or ``</s>`` in the text."""
+    prepared = pipeline.canonical(block.text)
+    read = ReadBlock(block, *prepared, *vocabulary.encode(prepared.text))
+    lines = prepared.text.count(b"\n") + (prepared.text[-1:] not in (b"", b"\n"))
+    if np.count_nonzero(read.ids == vocabulary.eos) != lines or (read.ids == vocabulary.bos).any():
+        _refuse_reserved(read, vocabulary)
+    return read
+
+
+def _refuse_reserved(read: ReadBlock, vocabulary: Vocabulary) -> None:
+    reserved = {vocabulary.word(i) for i in (vocabulary.bos, vocabulary.eos) if i is not None}
+    for i, tokens in enumerate(read.lines()):
+        for token in tokens:
+            if token in reserved:
+                place = read.block.where(i)
+                raise TextError(
+                    f"{place}: the text holds {token}, which marks the ends of sentences; remove or replace it"
+                )
 
 
 def _score_in_turn(
@@ -70,22 +111,33 @@ def _score_in_turn(
     """By the protocol alone: batches of sentences, or one long row whose state is carried for a stream model."""
     state = None
     for block in blocks:
-        prepared = pipeline.canonical(block.text)
-        ids, oov, oov_bytes = lm.vocabulary.encode(prepared.text)
+        read = read_block(lm.vocabulary, pipeline, block)
         if getattr(lm, "scope", "sentence") == "stream":
-            scores, state = lm.token_log_probs(ids[None, :], state)
-            log_probs = scores[0]
+            scores, state = lm.token_log_probs(read.ids[None, :], state)
+            yield ScoredBlock(read, scores[0])
         else:
-            sentences = split_sentences(ids, lm.vocabulary.eos)
-            parts = [_score_rows(lm, sentences[i : i + _ROWS]) for i in range(0, len(sentences), _ROWS)]
-            log_probs = np.concatenate(parts) if parts else np.zeros(0)
-        yield ScoredBlock(block, ids, log_probs, prepared.size, oov, oov_bytes)
+            yield ScoredBlock(read, _score_sentences(lm, split_sentences(read.ids, lm.vocabulary.eos)))
 
 
-def _score_rows(lm: LanguageModel[Any] | Scorer[Any], sentences: list[Ids_T]) -> Float_T:
-    tokens = pad(sentences)
-    scores, _ = lm.token_log_probs(tokens)
-    return np.asarray(scores[tokens >= 0])
+def _score_sentences(lm: LanguageModel[Any] | Scorer[Any], sentences: list[Ids_T]) -> Float_T:
+    """Scores of sentences, one after another, (T,); those of like length are scored together."""
+    parts: list[Float_T] = [np.zeros(0)] * len(sentences)
+    for batch in _batches(sentences):
+        scores, _ = lm.token_log_probs(pad([sentences[i] for i in batch]))
+        for row, i in enumerate(batch):
+            parts[i] = scores[row, : len(sentences[i])]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def _batches(sentences: list[Ids_T]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for i in sorted(range(len(sentences)), key=lambda i: len(sentences[i])):
+        if batch and (len(batch) + 1) * len(sentences[i]) > _CELLS:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
 
 
 def split_sentences(ids: Ids_T, eos: int | None) -> list[Ids_T]:
@@ -101,9 +153,19 @@ def pad(rows: list[Ids_T]) -> Ids_BT:
     return tokens
 
 
-def line_tokens(canonical: bytes) -> list[list[str]]:
-    """The tokens of each line of a canonical text, as they are spelt there."""
-    return [
-        [token.decode() for token in _DELIMITERS.split(line) if token]
-        for line in canonical.removesuffix(b"\n").split(b"\n")
-    ]
+def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """``map`` on several threads, in order and only a few items ahead, so that a long text is never there as a whole."""
+    if threads == 1:
+        yield from map(function, items)
+        return
+    pool = ThreadPoolExecutor(threads)
+    try:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,20 +1,22 @@
 """Surprisal token by token, with rank and entropy: what measures of reading are compared with (Hale 2001)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from nextword.errors import UsageError
 from nextword.model import LanguageModel
 from nextword.tasks.evaluate import LN2
 from nextword.tasks.next import entropies, ranks
-from nextword.tasks.reading import line_tokens, pad, score_blocks
-from nextword.text.corpus import Block
+from nextword.tasks.reading import ScoredBlock, ordered_map, pad, score_blocks, split_sentences
+from nextword.text.blocks import Block
 from nextword.text.pipeline import Pipeline
-from nextword.types import Array, Ids_BT, Ids_T
+from nextword.types import Array, Ids_T
 
-_DISTRIBUTION_BYTES = 1 << 26  # of log-probabilities held at once
+_NONE = np.zeros(0)
+_DISTRIBUTION_BYTES = 1 << 22  # of log-probabilities at once; what fits a processor's cache is several times faster
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,60 +46,77 @@ def surprisals(
     """The surprisal of every token of a text, line by line.
 
     distributions: also give rank and entropy, which take the whole next-word distribution of every token. Raises
-    TextError for text that cannot be read.
+    TextError for text that cannot be read, UsageError for a model whose scores are no probabilities.
     """
-    reader = pipeline or Pipeline()
-    none = np.zeros(0)
-    for scored in score_blocks(lm, reader, blocks, threads=threads):
-        ends = np.flatnonzero(scored.ids == lm.vocabulary.eos) + 1
-        lines = line_tokens(reader.canonical(scored.block.text).text)
-        bits = np.abs(scored.log_probs) / LN2  # abs: no -0.0
-        ids, surprisal = np.split(scored.ids, ends)[:-1], np.split(bits, ends)[:-1]
-        extra = _distributions(lm, ids) if distributions else [(none, none)] * len(ids)
-        for tokens, line_ids, line_bits, (rank, entropy) in zip(lines, ids, surprisal, extra, strict=True):
-            oov = line_ids == lm.vocabulary.unk
-            yield LineSurprisal([*tokens, "</s>"], line_ids, line_bits, oov, rank, entropy)
+    if not isinstance(lm, LanguageModel):
+        raise UsageError("surprisal is of a probability, and this model's scores are none; use a language model")
+    scored = score_blocks(lm, pipeline or Pipeline(), blocks, threads=threads)
+    if not distributions:
+        return (line for block in scored for line in _lines(lm, block))
+    if lm.scope == "stream":
+        return _along_stream(lm, scored)
+    rows = max(1, _DISTRIBUTION_BYTES // (8 * len(lm.vocabulary)))
+    groups = (lines[i : i + rows] for lines in (_lines(lm, block) for block in scored) for i in range(0, len(lines), rows))
+    parts = ordered_map(lambda group: _with_distributions(lm, group, lm.start(len(group)))[0], groups, threads)
+    return (line for part in parts for line in part)
 
 
 def mean_rank_and_entropy(
-    lm: LanguageModel[Any], blocks: Iterable[Block], *, pipeline: Pipeline | None = None
+    lm: LanguageModel[Any], blocks: Iterable[Block], *, pipeline: Pipeline | None = None, threads: int = 1
 ) -> tuple[float, float]:
     """Mean of 1 / rank over a text's tokens, and mean entropy, bits, of what was expected."""
     reciprocal = entropy = 0.0
     tokens = 0
-    for line in surprisals(lm, blocks, pipeline=pipeline):
+    for line in surprisals(lm, blocks, pipeline=pipeline, threads=threads):
         reciprocal += float((1 / line.rank).sum())
         entropy += float(line.entropy.sum())
         tokens += len(line.tokens)
     return reciprocal / tokens, entropy / tokens
 
 
-def _distributions(lm: LanguageModel[Any], sentences: list[Ids_T]) -> list[tuple[Array, Array]]:
-    """Rank and entropy at every token. Sentences of like length go together; a stream model reads one after another."""
-    if lm.scope == "stream":
-        rank, entropy = _step_through(lm, np.concatenate(sentences)[None])
-        ends = np.cumsum([len(ids) for ids in sentences])[:-1]
-        return list(zip(np.split(rank[0], ends), np.split(entropy[0], ends), strict=True))
-    rows = max(1, _DISTRIBUTION_BYTES // (8 * len(lm.vocabulary)))
-    order = np.argsort([len(ids) for ids in sentences], kind="stable")
-    result: list[tuple[Array, Array]] = [(np.zeros(0), np.zeros(0))] * len(sentences)
-    for begin in range(0, len(order), rows):
-        batch = order[begin : begin + rows]
-        rank, entropy = _step_through(lm, pad([sentences[i] for i in batch]))
-        for row, i in enumerate(batch):
-            length = len(sentences[i])
-            result[i] = (rank[row, :length], entropy[row, :length])
-    return result
+def _lines(lm: LanguageModel[Any], scored: ScoredBlock) -> list[LineSurprisal]:
+    """The lines of a block, without rank and entropy."""
+    read, eos = scored.read, lm.vocabulary.eos
+    bits = np.abs(scored.log_probs) / LN2  # abs: no -0.0
+    ids = split_sentences(read.ids, eos)
+    surprisal = np.split(bits, np.cumsum([len(line) for line in ids]))[:-1]
+    end = "" if eos is None else lm.vocabulary.word(eos)
+    return [
+        LineSurprisal([*tokens, end], line, line_bits, line == lm.vocabulary.unk, _NONE, _NONE)
+        for tokens, line, line_bits in zip(read.lines(), ids, surprisal, strict=True)
+    ]
 
 
-def _step_through(lm: LanguageModel[Any], tokens: Ids_BT) -> tuple[Array, Array]:
-    """Rank and entropy at each token, (B, T), by one distribution per step."""
+def _along_stream(lm: LanguageModel[Any], scored: Iterable[ScoredBlock]) -> Iterator[LineSurprisal]:
+    """Lines one after another: the state is carried on from each to the next."""
+    state = lm.start(1)
+    for block in scored:
+        for line in _lines(lm, block):
+            (found,), state = _with_distributions(lm, [line], state)
+            yield found
+
+
+def _with_distributions(
+    lm: LanguageModel[Any], lines: list[LineSurprisal], state: Any
+) -> tuple[list[LineSurprisal], Any]:
+    """The lines with rank and entropy, by one distribution per step, and the state of those that were longest.
+
+    The longest lines are the first rows, so that the rows still read are always the first ones.
+    """
+    order = sorted(range(len(lines)), key=lambda i: -len(lines[i].ids))
+    tokens = pad([lines[i].ids for i in order])
     rank, entropy = np.zeros(tokens.shape, dtype=np.int64), np.zeros(tokens.shape)
-    state = lm.start(len(tokens))
-    for t in range(tokens.shape[1]):
-        column = tokens[:, t]
+    for t, column in enumerate(tokens.T):
+        rows = int(np.count_nonzero(column >= 0))
+        if t and rows < before:
+            state = lm.select(state, np.arange(rows))
+        before, column = rows, column[:rows]
         log_probs = lm.log_probs(state)
-        entropy[:, t] = entropies(log_probs)
-        rank[:, t] = ranks(log_probs, np.maximum(column, 0))
+        entropy[:rows, t] = entropies(log_probs)
+        rank[:rows, t] = ranks(log_probs, column)
         state = lm.advance(state, column[:, None])
-    return rank, entropy
+    result = list(lines)
+    for row, i in enumerate(order):
+        n = len(lines[i].ids)
+        result[i] = replace(lines[i], rank=rank[row, :n], entropy=entropy[row, :n])
+    return result, state

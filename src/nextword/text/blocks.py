@@ -14,12 +14,14 @@ class Block(NamedTuple):
 
     text: UTF-8, and every line ends in a newline. line: number of the first line in its file, from 1. numbers: for
     JSON Lines, where a record gives any number of lines of text, the number of each line's record; otherwise empty.
+    unended: the last line had no newline in its file.
     """
 
     text: bytes
     path: str
     line: int
     numbers: Sequence[int] = ()
+    unended: bool = False
 
     def where(self, index: int) -> str:
         """``file:line`` of the block's line ``index``, from 0: what an error message about it begins with."""
@@ -51,7 +53,7 @@ def cut(chunks: Iterable[bytes], path: str, max_line: int) -> Iterator[Block]:
     except OSError as error:
         raise TextError(f"{path}:{line}: cannot be read ({error.strerror}); check the file and its rights") from error
     if held:
-        yield Block(b"".join([*pending, b"\n"]), path, line)
+        yield Block(b"".join([*pending, b"\n"]), path, line, unended=True)
 
 
 def without_bom(chunks: Iterable[bytes]) -> Iterator[bytes]:

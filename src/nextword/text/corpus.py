@@ -35,7 +35,7 @@ class Corpus:
     r"""Lines of text, in blocks; to iterate again is to read again.
 
     >>> list(Corpus.from_text("students opened\ntheir books\n"))
-    [Block(text=b'students opened\ntheir books\n', path='<memory>', line=1, numbers=())]
+    [Block(text=b'students opened\ntheir books\n', path='<memory>', line=1, numbers=(), unended=False)]
     """
 
     def __init__(

@@ -2,9 +2,12 @@
 
 A token is a run of bytes between KenLM's delimiters (NUL, tab, newline, carriage return, space); a newline ends a
 sentence. A word is known by a 64-bit hash of its bytes (FNV-1a, Fowler, Noll and Vo 1991, with MurmurHash3's last
-mixing step): among ten million words two share one with probability 3e-6. The hash table is open-addressed, linearly probed,
-rows (hash, id), with hash 0 for an empty row.
+mixing step): among ten million words two share one with probability 3e-6. The hash table is open-addressed and
+linearly probed, its rows (hash, id), with hash 0 for an empty row.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -53,7 +56,7 @@ def probe(table, h):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def hash_word(word: Bytes) -> int:
+def hash_word(word):  # type: ignore[no-untyped-def]
     """Hash of one word's bytes, as ``encode`` computes it."""
     h = _BASIS
     for byte in word:
@@ -62,21 +65,25 @@ def hash_word(word: Bytes) -> int:
 
 
 @njit(cache=True, nogil=True)
-def find_word(word: Bytes, table: Array) -> int:
-    """Id of one word, or -1."""
+def find_word(word, table):  # type: ignore[no-untyped-def]
+    """Id of one word, given by its bytes, or -1."""
     h = hash_word(word)
     row = probe(table, h)
     return np.int64(table[row, 1]) if table[row, 0] == h else np.int64(-1)
 
 
 @njit(cache=True, nogil=True)
-def encode(text: Bytes, table: Array, vocabulary_size: int, unk: int, eos: int, ids: Array) -> tuple[int, int, int]:
+def encode(
+    text: Bytes, table: Array, vocabulary_size: int, unk: int, bos: int, eos: int, ids: Array
+) -> tuple[int, int, int, int]:
     """Write the ids of ``text``, ``eos`` for each newline, into ``ids``.
 
     ids: int32 with room for len(text) + 1. A last line without a newline gets its ``eos`` too.
-    Returns (tokens written, tokens that are ``unk``, bytes of those tokens).
+    Returns (tokens written, tokens that are ``unk``, bytes of those tokens, offset of the first word that is ``bos``
+    or ``eos``, or -1).
     """
     n = oov = oov_bytes = 0
+    reserved = -1
     i, end = 0, len(text)
     while i < end:
         byte = text[i]
@@ -96,18 +103,20 @@ def encode(text: Bytes, table: Array, vocabulary_size: int, unk: int, eos: int, 
             byte = text[i]
         h = finish_hash(h)
         row = probe(table, h)
-        word = np.int64(table[row, 1])
-        if table[row, 0] != h or word >= vocabulary_size:
+        word: Any = np.int64(table[row, 1])
+        if table[row, 0] != h or not 0 <= word < vocabulary_size:
             word = unk
         if word == unk:
             oov += 1
             oov_bytes += i - start
+        elif reserved < 0 and word in (bos, eos):
+            reserved = start
         ids[n] = word
         n += 1
     if end > 0 and text[end - 1] != _NEWLINE:
         ids[n] = eos
         n += 1
-    return n, oov, oov_bytes
+    return n, oov, oov_bytes, reserved
 
 
 @njit(cache=True, nogil=True)
@@ -160,7 +169,7 @@ def encode_growing(
             words += 1
             offsets[words] = at + i - start
         word = np.int64(table[row, 1])
-        if (word == BOS or word == EOS) and not specials:
+        if word in (BOS, EOS) and not specials:
             return RESERVED, start, n, words
         ids[n] = word
         n += 1
@@ -217,3 +226,15 @@ def invalid_utf8(text: Bytes) -> int:
             low, high = 0x80, 0xBF
         i += more + 1
     return -1
+
+
+def memory_line(index: int) -> str:
+    """The place of line ``index``, from 0, of a text that is in no file."""
+    return f"<memory>:{index + 1}"
+
+
+def reserved_message(text: bytes, offset: int, where: Callable[[int], str]) -> str:
+    """What to say of a literal ``<s>`` or ``</s>`` at ``offset``; ``where`` gives the place of line i, from 0."""
+    word = "<s>" if text[offset : offset + 3] == b"<s>" else "</s>"
+    place = where(text.count(b"\n", 0, offset))
+    return f"{place}: the text holds {word}, which marks the ends of sentences; remove or replace it"

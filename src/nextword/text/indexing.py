@@ -13,13 +13,13 @@ _PREFIX_BYTES = 32
 
 
 class Indexer:
-    """Gives each new word the next id as text goes by, then freezes ids in their final order.
+    r"""Gives each new word the next id as text goes by, then freezes ids in their final order.
 
     >>> indexer = Indexer()
-    >>> indexer.read(b"a rose is a rose\\n")
+    >>> indexer.read(b"a rose is a rose\n")
     >>> tokens, vocabulary = indexer.finish()
     >>> tokens.tolist(), vocabulary.words[3:]
-    ([2, 3, 5, 4, 3, 5, 2], ['a', 'rose', 'is'])
+    ([2, 3, 4, 5, 3, 4, 2], ['a', 'rose', 'is'])
     """
 
     def __init__(self) -> None:
@@ -30,17 +30,15 @@ class Indexer:
         self._words = 0
         self._index(" ".join(SPECIALS).encode(), np.empty(64, dtype=np.int32), specials=True)
 
-    def read(self, text: bytes, where: Callable[[int], str] = "<memory>:{}".format) -> None:
+    def read(self, text: bytes, where: Callable[[int], str] = encode.memory_line) -> None:
         """Take in whole lines of canonical tokens.
 
-        where: gives the place of line i, from 0, for error messages. Raises TextError for a literal ``<s>`` or ``</s>``.
+        where: gives the place of line i, from 0, for messages. Raises TextError for a literal ``<s>`` or ``</s>``.
         """
         buffer = np.empty(len(text) + 1, dtype=np.int32)
         reached, n = self._index(text, buffer)
         if reached < len(text):
-            word = "<s>" if text[reached : reached + 3] == b"<s>" else "</s>"
-            place = where(text.count(b"\n", 0, reached))
-            raise TextError(f"{place}: the text holds {word}, which marks the ends of sentences; remove or replace it")
+            raise TextError(encode.reserved_message(text, reached, where))
         self._chunks.append(buffer[:n].copy())
 
     def finish(

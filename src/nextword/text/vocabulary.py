@@ -1,12 +1,12 @@
 """The set of tokens that a model predicts, as arrays that a file can be mapped to."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from nextword.errors import VocabularyError
+from nextword.errors import TextError, VocabularyError
 from nextword.text import encode
 from nextword.types import Array, Bytes, Ids_T
 
@@ -33,7 +33,7 @@ class Vocabulary:
     """
 
     def __init__(self, blob: Bytes, offsets: Array, table: Array, *, unk: int | None, bos: int | None, eos: int | None):
-        """blob: the words' UTF-8 bytes, end to end; offsets: (V + 1,) int64; table: (rows, 2) uint64, see ``encode``."""
+        """blob: the words' UTF-8 bytes, end to end; offsets: (V + 1,) int64; table: (rows, 2), see ``encode``."""
         for array in (blob, offsets, table):
             array.flags.writeable = False
         self._blob, self._offsets, self._table = blob, offsets, table
@@ -47,6 +47,8 @@ class Vocabulary:
 
         Raises VocabularyError if a word is there twice.
         """
+        if any(i is not None and i >= len(words) for i in (unk, bos, eos)):
+            raise VocabularyError(f"a vocabulary of {len(words)} words lacks a special token; give its id as None")
         encoded = [word.encode() for word in words]
         blob = np.frombuffer(b"".join(encoded), dtype=np.uint8).copy()
         offsets = np.zeros(len(words) + 1, dtype=np.int64)
@@ -84,7 +86,7 @@ class Vocabulary:
         except KeyError as error:
             raise VocabularyError(f"the vocabulary's array {error} is missing") from None
         fits = (
-            (blob.dtype, offsets.dtype, table.dtype) == (np.uint8, np.int64, np.uint64)
+            [blob.dtype, offsets.dtype, table.dtype] == [np.dtype(t) for t in (np.uint8, np.int64, np.uint64)]
             and (blob.ndim, offsets.ndim, table.ndim) == (1, 1, 2)
             and table.shape[1] == 2
             and 1 <= len(offsets) <= len(table)
@@ -139,14 +141,20 @@ class Vocabulary:
         """Length of each word in UTF-8 bytes, (V,)."""
         return np.diff(self._offsets)
 
-    def encode(self, text: bytes | Bytes) -> Encoded:
-        """Ids of whole lines of tokens that are separated by KenLM's delimiters, ``</s>`` after each line."""
+    def encode(self, text: bytes | Bytes, where: Callable[[int], str] = encode.memory_line) -> Encoded:
+        """Ids of whole lines of tokens that are separated by KenLM's delimiters, ``</s>`` after each line.
+
+        where: gives the place of line i, from 0, for error messages. Raises TextError for a literal ``<s>`` or
+        ``</s>``, VocabularyError for an unknown word if there is no ``<unk>``.
+        """
         if self.eos is None:
-            raise VocabularyError("this vocabulary has no </s>, so lines cannot be encoded; use the model's own tokenizer")
+            raise VocabularyError("this vocabulary has no </s>, so lines cannot be encoded; use its own tokenizer")
         data = np.frombuffer(text, dtype=np.uint8) if isinstance(text, bytes) else text
         ids = np.empty(len(data) + 1, dtype=np.int32)
-        unk = -1 if self.unk is None else self.unk
-        n, oov, oov_bytes = encode.encode(data, self._table, len(self), unk, self.eos, ids)
+        unk, bos = (-1 if i is None else i for i in (self.unk, self.bos))
+        n, oov, oov_bytes, reserved = encode.encode(data, self._table, len(self), unk, bos, self.eos, ids)
+        if reserved >= 0:
+            raise TextError(encode.reserved_message(data.tobytes(), reserved, where))
         if self.unk is None and oov:
             raise VocabularyError("the text holds words outside the vocabulary, which has no <unk> to stand for them")
         return Encoded(ids[:n], oov, oov_bytes)
