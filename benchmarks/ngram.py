@@ -35,8 +35,8 @@ def training(bench: Setting) -> None:
     """Text to saved model: tokens a second and peak memory."""
     ours, arpa, other = (
         "nextword.train(...).save(...), inside",
-        "lmplz to ARPA, outside",
-        "lmplz --intermediate, outside",
+        f"lmplz -S {peers.MEMORY} to ARPA, outside",
+        f"lmplz -S {peers.MEMORY} --intermediate, outside",
     )
     with our_worker() as worker:
         train = partial(worker.run, "train", text=bench.train, out=bench.model, order=bench.order)
@@ -49,15 +49,17 @@ def training(bench: Setting) -> None:
         runs = alternate(bench.rounds, contenders)
     if bench.peers.build_binary and bench.arpa.exists():
         command([bench.peers.build_binary, "probing", bench.arpa, bench.work / "kenlm.binary"])
+    if bench.peers.module and not bench.arpa.exists():
+        command([*nextword(), "convert", bench.model, bench.arpa])  # so that the module can do without lmplz
     references = {arpa: "lmplz to ARPA", other: "lmplz without"} if bench.peers.lmplz else {}
     tokens = count_tokens(bench.train)
-    title = f"Training: order {bench.order} modified Kneser-Ney, {tokens:,} tokens (lmplz -S {peers.MEMORY})"
+    title = f"Training: order {bench.order} modified Kneser-Ney, {tokens:,} tokens"
     show(title, *speeds(runs, tokens, references, peak=True))
 
 
 def evaluation(bench: Setting) -> None:
     """Raw file to perplexity: tokens a second."""
-    outside, inside = "kenlm module, outside", "kenlm module, inside, load excluded"
+    outside, inside = f"kenlm module, {bench.binary.name}, outside", "kenlm module, inside, load excluded"
     contenders: dict[str, Callable[[], Run]] = {}
     with our_worker() as worker, bench.kenlm_worker() as kenlm:
         worker.run("evaluate", model=bench.model, text=bench.test, threads=2)
@@ -107,7 +109,7 @@ def next_words(bench: Setting) -> None:
     runs["  of ours, all V log-probabilities"] = [Run(run.answer["distribution_seconds"]) for run in ours]
     rows = [[name, *spread(r, 1e6, 0), ratio(theirs[0], r) if theirs else "-"] for name, r in runs.items()]
     title = f"Next word: V = {size:,}, medians over {len(contexts)} contexts of the test text, inside"
-    show(title, ["", "µs", "range", "times kenlm module"], rows)
+    show(title, ["", "µs", "range", "speed / kenlm module"], rows)
     if theirs:
         tops = zip(ours[0].answer["tops"], theirs[0][0].answer["tops"], strict=False)
         apart = max(abs(a - b) for mine, other in tops for a, b in zip(mine, other, strict=True))
@@ -223,7 +225,10 @@ def main() -> None:
         if given.novels:
             models[given.novels.name] = work / "large"
             run = command(bench.train_command(work / "large", given.novels))
-            print(f"\n{given.novels}: trained in {run.seconds:.1f} s, outside; peak memory {megabytes(run.peak)} MB", flush=True)
+            print(
+                f"\n{given.novels}: trained in {run.seconds:.1f} s, outside; peak memory {megabytes(run.peak)} MB",
+                flush=True,
+            )
         loading(bench, models)
         starting(bench)
         perplexities(bench, known=KNOWN if given.train is None and given.order == 5 else {})

@@ -30,7 +30,7 @@ def speeds(
         if peak:
             row.append(megabytes(statistics.median(run.peak for run in measured)))
         rows.append(row + [ratio(runs[reference], measured) for reference in references])
-    headings = [f"times {name}" for name in references.values()]
+    headings = [f"speed / {name}" for name in references.values()]
     return ["", "seconds", "M tokens/s", *(["peak MB"] if peak else []), *headings], rows
 
 

@@ -1,7 +1,8 @@
-"""Train, measure and use language models, from counts to recurrence to attention, behind one interface.
+r"""Train, measure and use language models, from counts to recurrence to attention, behind one interface.
 
 >>> import nextword
->>> lm = nextword.train(nextword.Corpus.from_text("students opened their books\\n" * 3), order=2, smoothing="witten-bell")
+>>> text = nextword.Corpus.from_text("students opened their books\n" * 3)
+>>> lm = nextword.train(text, order=2, smoothing="witten-bell")
 >>> lm.next("students opened", k=1).words
 ('their',)
 """

@@ -4,25 +4,24 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from nextword import store
-from nextword.errors import UsageError
-from nextword.ngram.backoff import BackoffModel
+from nextword.errors import StoreError, UsageError
+from nextword.model import LanguageModel
 from nextword.ngram.smoothing import Name, Smoothing
-from nextword.ngram.stupid import StupidBackoff
 from nextword.ngram.train import Progress, default_threads, train_ngram
 from nextword.tasks.evaluate import Evaluation, evaluate
 from nextword.tasks.generate import beam_search, generate
 from nextword.tasks.next import NextTokens, Step, next_steps, next_tokens
 from nextword.tasks.surprisal import surprisals
-from nextword.text.corpus import Block, Corpus
+from nextword.text.blocks import Block
+from nextword.text.corpus import Corpus
 from nextword.text.normalize import Normalizer
 from nextword.text.pipeline import Pipeline
 from nextword.text.tokenize import make_tokenizer
 from nextword.types import Ids_T, Json
 
 Text = str | Path | Sequence[str | Path]
+_RECORDED = ("prune", "min_count", "vocab_size")  # settings that the model itself does not keep
 
 
 class Surprisal(NamedTuple):
@@ -36,6 +35,8 @@ class LM:
     """A language model and its text pipeline: what ``nextword.load`` and ``nextword.train`` return.
 
     model: the ``LanguageModel``, for ids and arrays. pipeline: normaliser and tokenizer. info: how it was made.
+    Text given to a method may have several lines, each a sentence, unless it is a context or a prompt. Methods raise
+    TextError for text that cannot be read and UsageError for an option out of range.
     """
 
     def __init__(self, model: Any, pipeline: Pipeline | None = None, *, info: Json | None = None):
@@ -56,27 +57,29 @@ class LM:
         return -self._evaluate(text).nats
 
     def perplexity(self, text: str) -> float:
-        """Perplexity of a text, ``</s>`` at each line's end counted."""
-        return self._evaluate(text).perplexity
+        """Perplexity of a text, ``</s>`` at each line's end counted; UsageError if the model has no probabilities."""
+        found = self._evaluate(text)
+        if not found.normalised:
+            raise UsageError(f"this model has no perplexity: {found.reason}")
+        return found.perplexity
 
     def surprisal(self, text: str) -> list[Surprisal]:
         """Each token of a text, ``</s>`` included, with its surprisal in bits."""
         lines = surprisals(self.model, Corpus.from_text(text), pipeline=self.pipeline, distributions=False)
-        return [
-            Surprisal(token, bits) for line in lines for token, bits in zip(line.tokens, line.surprisal.tolist(), strict=True)
-        ]
+        pairs = (pair for line in lines for pair in zip(line.tokens, line.surprisal.tolist(), strict=True))
+        return [Surprisal(token, bits) for token, bits in pairs]
 
-    def evaluate(self, text: Text, *, threads: int | None = None) -> Evaluation:
+    def evaluate(self, text: Text | Corpus, *, threads: int | None = None) -> Evaluation:
         """Perplexity and more of files of one sentence a line; see ``Evaluation``."""
-        return evaluate(self.model, Corpus(text), pipeline=self.pipeline, threads=threads or default_threads())
+        return evaluate(self.model, _corpus(text), pipeline=self.pipeline, threads=threads or default_threads())
 
     def next(self, context: str = "", *, k: int = 10, prefix: str | None = None) -> NextTokens:
         """The k likeliest tokens after the words of ``context``, which begin a sentence; see ``NextTokens``."""
-        return next_tokens(self.model, self.ids(context), k=k, prefix=prefix)
+        return next_tokens(self._predictor(), self.ids(context), k=k, prefix=prefix)
 
     def steps(self, text: str, *, k: int = 10) -> list[Step]:
         """What was expected at each token of a sentence, and how the token that came ranked."""
-        return next_steps(self.model, [*self.ids(text), self.model.vocabulary.eos], k=k)
+        return next_steps(self._predictor(), [*self.ids(text), self.model.vocabulary.eos], k=k)
 
     def generate(
         self,
@@ -92,45 +95,65 @@ class LM:
         samples: int = 1,
         stop: bool = True,
     ) -> list[str]:
-        """Continue ``prompt``, ``samples`` times: each text begins with the prompt. ``beam`` searches instead of sampling.
+        """Continue ``prompt``, ``samples`` times: each text begins with the prompt, normalised.
 
-        temperature: 0 always takes the likeliest token. stop: end at ``</s>``; otherwise write on, a line a sentence.
+        temperature: 0 always takes the likeliest token. beam: search for the likeliest text instead of sampling. stop:
+        end at ``</s>``; otherwise write on, a line a sentence.
         """
-        ids = self.ids(prompt)
-        if beam is not None:
-            found = beam_search(self.model, ids, beam=beam, max_tokens=max_tokens, samples=samples)
+        lm, words = self._predictor(), self.pipeline.tokens(prompt)
+        ids = lm.vocabulary.ids(words)
+        length: dict[str, Any] = {"max_tokens": max_tokens, "samples": samples}
+        sampling: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+        sampling |= {"seed": seed, "stop": stop}
+        if beam is None:
+            found = generate(lm, ids, **length, **sampling)
         else:
-            sampling: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-            found = generate(self.model, ids, max_tokens=max_tokens, seed=seed, samples=samples, stop=stop, **sampling)
-        return [self.text([*ids.tolist(), *np.asarray(result.ids).tolist()]) for result in found]
+            _check_searches(sampling)
+            found = beam_search(lm, ids, beam=beam, **length)
+        return [self._written([*words, *map(lm.vocabulary.word, one.ids)]) for one in found]
 
     def ids(self, text: str) -> Ids_T:
         """Ids of the tokens of a line, (T,), without ``</s>``."""
-        if "\n" in text.rstrip("\n"):
-            raise UsageError("a context is one line; give the words of one sentence")
-        return self.model.vocabulary.ids(self.pipeline.tokens(text))
+        ids: Ids_T = self.model.vocabulary.ids(self.pipeline.tokens(text))
+        return ids
 
     def text(self, ids: Iterable[int]) -> str:
         """The text of ids, each ``</s>`` but the last a new line."""
+        return self._written([self.model.vocabulary.word(i) for i in ids])
+
+    def _written(self, words: list[str]) -> str:
+        """The text that tokens spell, each ``</s>`` but the last a new line."""
         vocabulary = self.model.vocabulary
+        end = None if vocabulary.eos is None else vocabulary.word(vocabulary.eos)
         lines: list[list[str]] = [[]]
-        for i in ids:
-            if i == vocabulary.eos:
+        for word in words[:-1] if words[-1:] == [end] else words:
+            if word == end:
                 lines.append([])
             else:
-                lines[-1].append(vocabulary.word(i))
-        if len(lines) > 1 and not lines[-1]:
-            lines.pop()
+                lines[-1].append(word)
         return "\n".join(self.pipeline.detokenize(tokens) for tokens in lines)
 
     def _evaluate(self, text: str) -> Evaluation:
         return evaluate(self.model, Corpus.from_text(text), pipeline=self.pipeline)
 
+    def _predictor(self) -> LanguageModel[Any]:
+        """The model, if it can tell the next token's probability."""
+        if not isinstance(self.model, LanguageModel):
+            raise UsageError(
+                f"a {self.model.kind} model gives scores, no probabilities of the next token, so it cannot predict or "
+                "write; train one with another smoothing"
+            )
+        return self.model
+
 
 def load(directory: str | Path) -> LM:
     """Open a model directory; its arrays are memory-mapped. Raises StoreError, which names what is wrong."""
     stored = store.load(directory)
-    return LM(stored.model, Pipeline.from_config(stored.text, stored.payloads), info=stored.config)
+    try:
+        pipeline = Pipeline.from_config(stored.text, stored.payloads)
+    except UsageError as error:
+        raise StoreError(f"{directory}: its text pipeline cannot be used: {error}") from error
+    return LM(stored.model, pipeline, info=stored.config)
 
 
 def train(
@@ -147,22 +170,35 @@ def train(
     progress: Progress | None = None,
     **settings: Any,
 ) -> LM:
-    """Train a model on files of one sentence a line; see ``nextword.ngram.train.train_ngram`` for ``settings``.
+    """Train a model on files of one sentence a line; see ``nextword.train_ngram`` for ``settings`` and errors.
 
     tokenizer: whitespace, word, char, byte, bpe (trained here, ``bpe_size`` pieces) or the path of a tokenizer.json.
     blocks: the corpus's own blocks, for a caller who watches them go by. progress: called with each stage's name.
     """
     if kind != "ngram":
         raise UsageError(f"unknown kind of model {kind!r}; this version trains: ngram")
-    corpus = text if isinstance(text, Corpus) else Corpus(text)
-    held_out = valid if valid is None or isinstance(valid, Corpus) else Corpus(valid)
-    normal = normalizer or Normalizer()
+    corpus, normal = _corpus(text), normalizer or Normalizer()
     pipeline = Pipeline(normal, make_tokenizer(tokenizer, corpus=corpus, normalizer=normal, vocab_size=bpe_size))
-    watched = corpus if blocks is None else blocks
-    model: BackoffModel | StupidBackoff = train_ngram(
-        watched, order=order, smoothing=smoothing, pipeline=pipeline, valid=held_out, progress=progress, **settings
+    model = train_ngram(
+        corpus if blocks is None else blocks,
+        order=order,
+        smoothing=smoothing,
+        pipeline=pipeline,
+        valid=None if valid is None else _corpus(valid),
+        progress=progress,
+        **settings,
     )
-    shown = {name: value for name, value in settings.items() if name in ("prune", "min_count", "vocab_size") and value}
-    info = {"trained_on": corpus.sources, "settings": shown}
-    return LM(model, pipeline, info=info)
+    recorded = {name: settings[name] for name in _RECORDED if settings.get(name)}
+    return LM(model, pipeline, info={"trained_on": corpus.sources, "settings": recorded})
 
+
+def _corpus(text: Text | Corpus) -> Corpus:
+    return text if isinstance(text, Corpus) else Corpus(text)
+
+
+def _check_searches(sampling: Json) -> None:
+    """A beam search samples nothing, so an option of sampling beside it is a mistake."""
+    usual = {"temperature": 1.0, "stop": True}
+    given = ", ".join(name for name, value in sampling.items() if value != usual.get(name))
+    if given:
+        raise UsageError(f"a beam search does not sample, so {given} has no effect; leave out either it or the beam")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nextword.errors import ArpaError, StoreError
 from nextword.model import check_language_model
-from nextword.ngram import arpa_kernels as kernels
+from nextword.ngram.arpa import decimals as kernels
 from nextword.ngram.arpa import read_arpa, write_arpa
 from nextword.ngram.backoff import LN10, BackoffModel
 from nextword.ngram.smoothing import Smoothing

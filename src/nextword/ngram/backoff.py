@@ -177,7 +177,7 @@ def _check(vocabulary: Vocabulary, order: Any, arrays: dict[str, Array]) -> None
         total, below = len(arrays["word"]), len(inner)
         fits = (
             len(starts) == order + 2
-            and (np.diff(starts) >= 0).all()
+            and (starts[1:] >= starts[:-1]).all()
             and list(starts[[0, 1]]) == [0, 0]
             and (starts[2], starts[order], starts[order + 1]) == (len(vocabulary), below, total)
             and inner.shape[1] == 2

@@ -18,6 +18,9 @@ from numba.extending import intrinsic
 from nextword.types import Array, Float_T, Ids_BT, Ids_T
 
 BLOCK = 128  # tokens whose memory is fetched together
+# Slots looked at, at most: a damaged table may have no empty one. In a sound one, two thirds full, runs between empty
+# slots are longer with a probability of e**-70.
+LONGEST_RUN = 1024
 _K1 = np.uint64(0x9E3779B97F4A7C15)
 _K2 = np.uint64(0xD6E8FEB86659FD93)
 _ONE = np.uint64(1)
@@ -61,7 +64,7 @@ def find(table, bits, h):  # type: ignore[no-untyped-def]
     size = np.uint64(len(table))
     slot = ((h >> _S32) * size) >> _S32
     mask = (_ONE << bits) - _ONE
-    for _ in range(len(table)):  # a sound table has empty slots; a damaged one must not hang
+    for _ in range(LONGEST_RUN):
         entry = table[slot]
         if entry == _ZERO:
             break
@@ -156,11 +159,12 @@ def insert_around(h, index, bits, table):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _match(
-    ids: Ids_T, begin: int, end: int, order: int, bos: int, eos: int, table: Array, bits: np.uint64, ngrams: int,
-    hashes: Array, nodes: Array, found: Array, context: Array,
+    ids: Ids_T, begin: int, end: int, order: int, bos: int, eos: int, table: Array, bits: np.uint64, below: int,
+    ngrams: int, hashes: Array, nodes: Array, found: Array, context: Array,
 ) -> None:  # fmt: skip
     """Find the n-grams that end at each token of ``ids[begin:end]``, at most BLOCK of them.
 
+    below, ngrams: how many there are below the highest order, and in all; an index beyond them counts as not found.
     Row r of the scratch arrays stands for token begin + r - 1, row 0 for the token before the block.
     nodes: (BLOCK + 1, order), column k - 1 the index of the k-gram. found: (BLOCK + 1,) how many orders were found,
     0 where there is no token. context: (BLOCK + 1,) how many of them are context of the token after; ``</s>`` leaves
@@ -198,7 +202,7 @@ def _match(
         k = 1
         while k < most:
             g = np.int64(find(table, bits, hashes[row, k]))
-            if g == 0 or g >= ngrams:
+            if g == 0 or g >= (below if k < order - 1 else ngrams):
                 break
             nodes[row, k] = g
             k += 1
@@ -242,7 +246,7 @@ def score(
     hashes, nodes, found, context = _scratch(order)
     for begin in range(0, len(ids), BLOCK):
         end = min(begin + BLOCK, len(ids))
-        _match(ids, begin, end, order, bos, eos, table, bits, ngrams, hashes, nodes, found, context)
+        _match(ids, begin, end, order, bos, eos, table, bits, below, ngrams, hashes, nodes, found, context)
         for row in range(1, end - begin + 1):
             if found[row] > 0:
                 g = nodes[row, found[row] - 1]
@@ -273,7 +277,7 @@ def match(ids: Ids_T, order: int, bos: int, eos: int, table: Array, ngrams: int,
     hashes, nodes, found, context = _scratch(order)
     for begin in range(0, len(ids), BLOCK):
         end = min(begin + BLOCK, len(ids))
-        _match(ids, begin, end, order, bos, eos, table, bits, ngrams, hashes, nodes, found, context)
+        _match(ids, begin, end, order, bos, eos, table, bits, ngrams, ngrams, hashes, nodes, found, context)
         for row in range(1, end - begin + 1):
             for k in range(order):
                 out[begin + row - 1, k] = nodes[row, k] if k < found[row] else 0

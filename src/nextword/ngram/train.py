@@ -20,7 +20,8 @@ from nextword.text.corpus import Block
 from nextword.text.encode import BOS
 from nextword.text.indexing import Indexer
 from nextword.text.pipeline import Pipeline
-from nextword.text.vocabulary import Vocabulary
+from nextword.text.vocabulary import SPECIALS, Vocabulary
+from nextword.text.zipf import zipf_exponent
 from nextword.types import Array, Ids_T, Json
 
 Progress = Callable[[str], None]
@@ -216,6 +217,8 @@ class _Run:
         if self.weights is not None:
             details["weights"] = [[round(float(x), 6) for x in row] for row in self.weights]
         details["notes"] = [rule.note for rule in rules if rule.note]
+        details["zipf_exponent"] = zipf_exponent(self.levels[0].count[len(SPECIALS) :])
+        details["zipf_exponent_of"] = "word counts in the training text"
         return details
 
 

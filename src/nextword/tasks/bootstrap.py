@@ -49,16 +49,16 @@ def paired_bootstrap(a: Evaluation, b: Evaluation, *, resamples: int = 2000, see
 
 def _line_differences(a: Evaluation, b: Evaluation) -> Array:
     """Bits of each line under ``b`` less those under ``a``, (lines,)."""
-    bits = [np.concatenate([np.zeros(0), *x.line_bits]) for x in (a, b)]
-    if len(bits[0]) != len(bits[1]) or len(bits[0]) == 0:
+    first, second = (np.concatenate([np.zeros(0), *x.line_bits]) for x in (a, b))
+    if len(first) != len(second) or len(first) == 0:
         raise UsageError("a paired bootstrap needs both models' bits for the same lines; evaluate with keep_lines=True")
     for reason in filter(None, (a.reason, b.reason)):
         raise UsageError(f"a paired bootstrap needs finite bits of both models: {reason}")
-    if len(bits[0]) < LEAST_LINES:
+    if len(first) < LEAST_LINES:
         raise UsageError(
-            f"the text has {len(bits[0])} lines, too few to tell a difference from chance; give {LEAST_LINES} or more"
+            f"the text has {len(first)} lines, too few to tell a difference from chance; give {LEAST_LINES} or more"
         )
-    return bits[1] - bits[0]
+    return np.asarray(second - first)
 
 
 def _groups(values: Array) -> Array:

@@ -134,8 +134,7 @@ def _first_impossible(scored: ScoredBlock, vocabulary: Vocabulary) -> str:
     ends = np.flatnonzero(read.ids[:at] == vocabulary.eos)
     line, begin = len(ends), int(ends[-1]) + 1 if len(ends) else 0
     token = [*read.lines()[line], vocabulary.word(int(read.ids[-1]))][at - begin]
-    unknown = " (an unknown word)" if read.ids[at] == vocabulary.unk else ""
-    return f"{read.block.where(line)}: {token}{unknown}"
+    return f"{read.block.where(line)}: {token}"
 
 
 def _line_bits(scored: ScoredBlock, vocabulary: Vocabulary) -> Array:

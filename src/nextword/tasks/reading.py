@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from nextword.errors import TextError
 from nextword.model import LanguageModel, Scorer
 from nextword.text.blocks import Block
 from nextword.text.pipeline import Pipeline
@@ -35,8 +34,8 @@ class StreamScorer(Protocol):
 class ReadBlock(NamedTuple):
     """Whole lines as a model reads them.
 
-    text: the tokens as they are spelt, with blanks between them. size: bytes of the normalised text. ids: (T,), ``</s>``
-    at each line's end. oov, oov_bytes: tokens outside the vocabulary, and the bytes of their spelling.
+    text: the tokens as they are spelt, with blanks between them. size: bytes of the normalised text, newlines included.
+    ids: (T,), ``</s>`` at each line's end. oov, oov_bytes: tokens that are ``<unk>``, and the bytes that spell them.
     """
 
     block: Block
@@ -87,22 +86,8 @@ def score_blocks(
 def read_block(vocabulary: Vocabulary, pipeline: Pipeline, block: Block) -> ReadBlock:
     """A block's tokens and their ids. Raises TextError for a token ``<s>`` or ``</s>`` in the text."""
     prepared = pipeline.canonical(block.text)
-    read = ReadBlock(block, *prepared, *vocabulary.encode(prepared.text))
-    lines = prepared.text.count(b"\n") + (prepared.text[-1:] not in (b"", b"\n"))
-    if np.count_nonzero(read.ids == vocabulary.eos) != lines or (read.ids == vocabulary.bos).any():
-        _refuse_reserved(read, vocabulary)
-    return read
-
-
-def _refuse_reserved(read: ReadBlock, vocabulary: Vocabulary) -> None:
-    reserved = {vocabulary.word(i) for i in (vocabulary.bos, vocabulary.eos) if i is not None}
-    for i, tokens in enumerate(read.lines()):
-        for token in tokens:
-            if token in reserved:
-                place = read.block.where(i)
-                raise TextError(
-                    f"{place}: the text holds {token}, which marks the ends of sentences; remove or replace it"
-                )
+    ids, oov, oov_bytes = vocabulary.encode(prepared.text, block.where)
+    return ReadBlock(block, prepared.text, prepared.size, ids, oov, oov_bytes)
 
 
 def _score_in_turn(
@@ -154,7 +139,7 @@ def pad(rows: list[Ids_T]) -> Ids_BT:
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """``map`` on several threads, in order and only a few items ahead, so that a long text is never there as a whole."""
+    """``map`` on several threads, in order, only a few items ahead: a long text is never in memory as a whole."""
     if threads == 1:
         yield from map(function, items)
         return

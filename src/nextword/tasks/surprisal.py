@@ -55,8 +55,7 @@ def surprisals(
         return (line for block in scored for line in _lines(lm, block))
     if lm.scope == "stream":
         return _along_stream(lm, scored)
-    rows = max(1, _DISTRIBUTION_BYTES // (8 * len(lm.vocabulary)))
-    groups = (lines[i : i + rows] for lines in (_lines(lm, block) for block in scored) for i in range(0, len(lines), rows))
+    groups = _groups(lm, scored)
     parts = ordered_map(lambda group: _with_distributions(lm, group, lm.start(len(group)))[0], groups, threads)
     return (line for part in parts for line in part)
 
@@ -87,6 +86,14 @@ def _lines(lm: LanguageModel[Any], scored: ScoredBlock) -> list[LineSurprisal]:
     ]
 
 
+def _groups(lm: LanguageModel[Any], scored: Iterable[ScoredBlock]) -> Iterator[list[LineSurprisal]]:
+    """As many lines at a time as there is room for distributions of their next words."""
+    rows = max(1, _DISTRIBUTION_BYTES // (8 * len(lm.vocabulary)))
+    for block in scored:
+        lines = _lines(lm, block)
+        yield from (lines[i : i + rows] for i in range(0, len(lines), rows))
+
+
 def _along_stream(lm: LanguageModel[Any], scored: Iterable[ScoredBlock]) -> Iterator[LineSurprisal]:
     """Lines one after another: the state is carried on from each to the next."""
     state = lm.start(1)
@@ -106,12 +113,11 @@ def _with_distributions(
     order = sorted(range(len(lines)), key=lambda i: -len(lines[i].ids))
     tokens = pad([lines[i].ids for i in order])
     rank, entropy = np.zeros(tokens.shape, dtype=np.int64), np.zeros(tokens.shape)
-    for t, column in enumerate(tokens.T):
-        rows = int(np.count_nonzero(column >= 0))
-        if t and rows < before:
+    reading = np.count_nonzero(tokens >= 0, axis=0).tolist()
+    for t, rows in enumerate(reading):
+        if t and rows < reading[t - 1]:
             state = lm.select(state, np.arange(rows))
-        before, column = rows, column[:rows]
-        log_probs = lm.log_probs(state)
+        column, log_probs = tokens[:rows, t], lm.log_probs(state)
         entropy[:rows, t] = entropies(log_probs)
         rank[:rows, t] = ranks(log_probs, column)
         state = lm.advance(state, column[:, None])

@@ -15,13 +15,14 @@ from numba import njit
 from nextword.types import Array, Bytes
 
 DONE, TABLE_FULL, RESERVED = 0, 1, 2
-_BASIS = np.uint64(0xCBF29CE484222325)
+BASIS = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
 _S32 = np.uint64(32)
 _S33 = np.uint64(33)
 _EMPTY = np.uint64(0)
 _ONE = np.uint64(1)
+LONGEST_RUN = 1024  # of a table half full the rows between empty ones; longer runs have a probability of e**-190
 _NEWLINE = 10
 BOS, EOS = 1, 2  # the ids that a vocabulary of our own gives <s> and </s>
 
@@ -30,6 +31,12 @@ BOS, EOS = 1, 2  # the ids that a vocabulary of our own gives <s> and </s>
 def is_delimiter(byte: int) -> bool:
     """KenLM's delimiters and no others: a no-break space or a vertical tab is part of a word."""
     return byte <= 32 and (byte == 32 or byte == 10 or byte == 9 or byte == 13 or byte == 0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def extend_hash(h, byte):  # type: ignore[no-untyped-def]
+    """FNV-1a of a word with one more byte; that of no bytes is BASIS."""
+    return (h ^ np.uint64(byte)) * _PRIME
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -42,11 +49,15 @@ def finish_hash(h):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def probe(table, h):  # type: ignore[no-untyped-def]
-    """Row of hash ``h`` in ``table`` (rows, 2), or of the empty row where it would go."""
+def probe(table, h, most):  # type: ignore[no-untyped-def]
+    """Row of hash ``h`` in ``table`` (rows, 2), or of the empty row where it would go, among the ``most`` next rows.
+
+    Whoever enters words looks at all rows. For those who look words up LONGEST_RUN is enough, so that a damaged table
+    without empty rows does not cost them a walk through all of it for each word.
+    """
     size = np.uint64(table.shape[0])
     row = ((h >> _S32) * size) >> _S32
-    for _ in range(table.shape[0]):  # a sound table has empty rows; a damaged one must not hang
+    for _ in range(most):
         if table[row, 0] == h or table[row, 0] == _EMPTY:
             break
         row += _ONE
@@ -58,9 +69,9 @@ def probe(table, h):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def hash_word(word):  # type: ignore[no-untyped-def]
     """Hash of one word's bytes, as ``encode`` computes it."""
-    h = _BASIS
+    h = BASIS
     for byte in word:
-        h = (h ^ np.uint64(byte)) * _PRIME
+        h = extend_hash(h, byte)
     return finish_hash(h)
 
 
@@ -68,7 +79,7 @@ def hash_word(word):  # type: ignore[no-untyped-def]
 def find_word(word, table):  # type: ignore[no-untyped-def]
     """Id of one word, given by its bytes, or -1."""
     h = hash_word(word)
-    row = probe(table, h)
+    row = probe(table, h, LONGEST_RUN)
     return np.int64(table[row, 1]) if table[row, 0] == h else np.int64(-1)
 
 
@@ -94,15 +105,15 @@ def encode(
             i += 1
             continue
         start = i
-        h = _BASIS
+        h = BASIS
         while not is_delimiter(byte):
-            h = (h ^ np.uint64(byte)) * _PRIME
+            h = extend_hash(h, byte)
             i += 1
             if i == end:
                 break
             byte = text[i]
         h = finish_hash(h)
-        row = probe(table, h)
+        row = probe(table, h, LONGEST_RUN)
         word: Any = np.int64(table[row, 1])
         if table[row, 0] != h or not 0 <= word < vocabulary_size:
             word = unk
@@ -151,15 +162,15 @@ def encode_growing(
         if words >= limit:
             return TABLE_FULL, i, n, words
         start = i
-        h = _BASIS
+        h = BASIS
         while not is_delimiter(byte):
-            h = (h ^ np.uint64(byte)) * _PRIME
+            h = extend_hash(h, byte)
             i += 1
             if i == end:
                 break
             byte = text[i]
         h = finish_hash(h)
-        row = probe(table, h)
+        row = probe(table, h, table.shape[0])
         if table[row, 0] == _EMPTY:
             table[row, 0] = h
             table[row, 1] = words
@@ -184,7 +195,7 @@ def fill_table(blob: Bytes, offsets: Array, table: Array) -> int:
     """Enter every word of ``blob`` into an empty ``table``; returns the first id whose word is there twice, or -1."""
     for word in range(len(offsets) - 1):
         h = hash_word(blob[offsets[word] : offsets[word + 1]])
-        row = probe(table, h)
+        row = probe(table, h, table.shape[0])
         if table[row, 0] != _EMPTY:
             return word
         table[row, 0] = h

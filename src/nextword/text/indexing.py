@@ -52,29 +52,42 @@ class Indexer:
         """
         if vocab_size is not None and vocab_size < len(SPECIALS):
             raise UsageError(f"a vocabulary size of {vocab_size} has no room for {', '.join(SPECIALS)}; give more")
-        tokens = np.concatenate(self._chunks)
-        self._chunks = []
-        counts = np.bincount(tokens, minlength=self._words)
+        counts = self._counts()
         order = self._frequency_order(counts)
         room = len(order) if vocab_size is None else vocab_size - len(SPECIALS)
         kept = order[: min(room, np.count_nonzero(counts[order] >= min_count))]
         kept = np.concatenate([np.arange(len(SPECIALS)), np.sort(kept) if first_appearance else kept])
-        if not np.array_equal(kept, np.arange(self._words)):
-            new_ids = np.zeros(self._words, dtype=np.int32)
-            new_ids[kept] = np.arange(len(kept), dtype=np.int32)
-            tokens = new_ids[tokens]
-        return tokens, self._vocabulary(kept)
+        new_ids = np.zeros(self._words, dtype=np.int32)
+        new_ids[kept] = np.arange(len(kept), dtype=np.int32)
+        return self._tokens(new_ids), self._vocabulary(kept)
+
+    def _counts(self) -> Array:
+        """How often each word came, (words,)."""
+        counts = np.zeros(self._words, dtype=np.int64)
+        for chunk in self._chunks:
+            counts += np.bincount(chunk, minlength=self._words)
+        return counts
+
+    def _tokens(self, new_ids: Array) -> Ids_T:
+        """All tokens under their final ids; a chunk's memory is free again when it has been copied."""
+        chunks, self._chunks = self._chunks[::-1], []
+        tokens, begin = np.empty(sum(map(len, chunks)), dtype=np.int32), 0
+        while chunks:
+            chunk = chunks.pop()
+            tokens[begin : begin + len(chunk)] = new_ids[chunk]
+            begin += len(chunk)
+        return tokens
 
     def _frequency_order(self, counts: Array) -> Array:
         """Provisional ids of ordinary words by falling count, ties by bytes."""
         ids = np.arange(len(SPECIALS), self._words)
-        prefixes = self._prefixes()[len(SPECIALS) :]
-        keys = [*(prefixes[:, i] for i in reversed(range(prefixes.shape[1]))), -counts[ids]]
-        order = ids[np.lexsort(keys)]
-        longer = np.diff(self._offsets[: self._words + 1])[order] > _PREFIX_BYTES
-        if longer.any():  # the prefix does not settle ties among these: sort them by all their bytes
-            table = [(-counts[i], self._word(i), i) for i in order]
-            order = np.array([i for _, _, i in sorted(table)], dtype=np.int64)
+        keys = [-counts[ids], *self._prefixes()[ids].T]
+        by_keys = np.lexsort(keys[::-1])
+        order = ids[by_keys]
+        tied = np.logical_and.reduce([np.diff(key[by_keys]) == 0 for key in keys])
+        edges = np.flatnonzero(np.diff(tied, prepend=False, append=False))
+        for begin, end in zip(edges[::2], edges[1::2] + 1, strict=True):  # longer words, alike in their first bytes
+            order[begin:end] = sorted(order[begin:end], key=self._word)
         return order
 
     def _prefixes(self) -> Array:
@@ -84,7 +97,7 @@ class Indexer:
         for column in range(min(_PREFIX_BYTES, int(lengths.max()))):
             has = np.flatnonzero(lengths > column)
             rows[has, column] = self._blob[starts[has] + column]
-        return rows.view(">u8")
+        return rows.view(">u8").astype(np.uint64)
 
     def _vocabulary(self, kept: Array) -> Vocabulary:
         lengths = (self._offsets[1 : self._words + 1] - self._offsets[: self._words])[kept]

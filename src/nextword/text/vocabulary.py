@@ -69,7 +69,7 @@ class Vocabulary:
 
     def arrays(self) -> dict[str, Array]:
         """What ``from_arrays`` needs, to be stored."""
-        return {"words": self._blob, "offsets": self._offsets, "table": self._table}
+        return {"words": self._blob, "offsets": self._sound_offsets, "table": self._table}
 
     def specials(self) -> dict[str, int | None]:
         """The ids of the special tokens, to be stored."""
@@ -127,19 +127,19 @@ class Vocabulary:
         """The word of an id; VocabularyError if there is no such id."""
         if not 0 <= word_id < len(self):
             raise VocabularyError(f"id {word_id} is not in the vocabulary, whose ids are 0 to {len(self) - 1}")
-        start, end = self._offsets[word_id : word_id + 2]
+        start, end = self._sound_offsets[word_id : word_id + 2]
         return self._blob[start:end].tobytes().decode(errors="replace")
 
     @cached_property
     def words(self) -> list[str]:
         """Every word, in the order of ids."""
-        data, ends = self._blob.tobytes(), self._offsets.tolist()
+        data, ends = self._blob.tobytes(), self._sound_offsets.tolist()
         return [data[a:b].decode(errors="replace") for a, b in zip(ends, ends[1:], strict=False)]
 
     @cached_property
     def byte_lengths(self) -> Array:
         """Length of each word in UTF-8 bytes, (V,)."""
-        return np.diff(self._offsets)
+        return np.diff(self._sound_offsets)
 
     def encode(self, text: bytes | Bytes, where: Callable[[int], str] = encode.memory_line) -> Encoded:
         """Ids of whole lines of tokens that are separated by KenLM's delimiters, ``</s>`` after each line.
@@ -158,6 +158,16 @@ class Vocabulary:
         if self.unk is None and oov:
             raise VocabularyError("the text holds words outside the vocabulary, which has no <unk> to stand for them")
         return Encoded(ids[:n], oov, oov_bytes)
+
+    @cached_property
+    def _sound_offsets(self) -> Array:
+        """The offsets, which a file may hold in any order, once it is known that they rise: so no word leaves the blob.
+
+        They are looked at when the first word is, not at loading, whose time must not depend on their number.
+        """
+        if (self._offsets[1:] < self._offsets[:-1]).any():
+            raise VocabularyError("the vocabulary's words are damaged: train or copy the model again")
+        return self._offsets
 
     def _find(self, word: str) -> int:
         data = np.frombuffer(word.encode(errors="surrogateescape"), dtype=np.uint8)

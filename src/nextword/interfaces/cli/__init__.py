@@ -1,42 +1,51 @@
 """The ``nextword`` command. Each command is a thin layer over the library; models are imported when one runs."""
 
+import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from nextword.errors import NextwordError, UsageError
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; leaves with status 0, 1 (a failure) or 2 (wrong usage), errors on stderr in one line."""
+    if hasattr(sys.stdout, "reconfigure"):  # whatever the locale, every token can be written
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit status."""
-    import click
+    import typer
 
     from nextword.interfaces.cli.app import app
 
+    # typer carries a copy of click, or uses click itself, by its version: the class is found either way
+    refused: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+    joined = _join_numbers(arguments, "--prune") or ["--help"]
     try:
-        result = app(_join_numbers(arguments, "--prune"), prog_name="nextword", standalone_mode=False)
+        result = app(joined, prog_name="nextword", standalone_mode=False)
         sys.stdout.flush()
-        return result if isinstance(result, int) else 0
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.exceptions.Abort:
-        return _fail("interrupted", 130)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+        if result == _INTERRUPTED:
+            raise KeyboardInterrupt
+        return 0
+    except refused as error:
+        return _fail(_refusal(error), 2)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("interrupted", _INTERRUPTED)
+    except (BrokenPipeError, SystemExit):  # typer leaves with SystemExit when a pipe breaks
+        return _stop_writing()
     except UsageError as error:
         return _fail(error, 2)
     except NextwordError as error:
         return _fail(error, 1)
-    except BrokenPipeError:  # the reader of our output has gone; nothing is wrong
-        sys.stdout = None  # type: ignore[assignment]
-        return 0
     except OSError as error:
-        return _fail(error, 1)
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error, 1)
+    except MemoryError:
+        return _fail("there is not enough memory for this; take less text, a lower order, or --prune", 1)
 
 
 def _join_numbers(arguments: Sequence[str], option: str) -> list[str]:
@@ -50,6 +59,20 @@ def _join_numbers(arguments: Sequence[str], option: str) -> list[str]:
             joined.append(argument)
             numbers = 0 if argument == option else numbers + 1 if argument.isdecimal() and numbers == 0 else -1
     return joined
+
+
+def _refusal(error: BaseException) -> str:
+    """What is wrong with a command line, in one line, and where to read more."""
+    message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "nextword"
+    return f"{message.removesuffix('.')}; see {command} --help"
+
+
+def _stop_writing() -> int:
+    """The reader of our output has gone, which is nothing wrong; nor may Python complain when it flushes at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _fail(message: object, status: int) -> int:

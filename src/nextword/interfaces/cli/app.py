@@ -9,7 +9,7 @@ from nextword.interfaces.cli import comparing, converting, generating, measuring
 
 app = typer.Typer(
     name="nextword",
-    no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
@@ -27,7 +27,9 @@ def _version(shown: bool) -> None:
 
 @app.callback()
 def _global(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Train, measure and use language models."""
 

@@ -2,25 +2,34 @@
 
 import json
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nextword.interfaces.cli.options import AsJson, Field, Quiet, Threads
-from nextword.interfaces.cli.progress import stages
-from nextword.interfaces.cli.tables import number, table
+from nextword.interfaces.cli.progress import note, stages
+from nextword.interfaces.cli.tables import line, number, rule, table
 
 if TYPE_CHECKING:
     from nextword.tasks.compare import Row
 
-_HEADER = ["unit", "model", "order", "n-grams", "bytes", "train s", "perplexity", "without oov", "bits/byte"]
+# the widths have room for the figures of large texts: a row is printed as soon as its model is there
+_COLUMNS = {
+    "unit": 4, "model": 20, "order": 5, "n-grams": 11, "bytes": 14, "train s": 8, "perplexity": 12, "without oov": 12,
+    "bits/byte": 9,
+}  # fmt: skip
+_WIDTHS = list(_COLUMNS.values())
 
 
 def compare(
     text: Annotated[
         str | None,
-        typer.Argument(metavar="[TEXT]", help="A text, one sentence a line; the English prose that Python carries if none."),
+        typer.Argument(
+            metavar="[TEXT]", help="A text, one sentence a line; without it, English prose that Python carries."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to keep the models.")] = Path("nextword-compare"),
     minutes: Annotated[float | None, typer.Option(help="Begin no further model after this time.")] = None,
@@ -34,25 +43,25 @@ def compare(
 
     Example: nextword compare mytext.txt --out models
     """
-    from nextword.tasks.compare import compare as compare_models
-    from nextword.tasks.compare import split
+    from nextword.tasks.compare import LINEAGE, ORDERS, UNITS, compare, split
 
     source, lines = _lines(text, field)
     texts = split(lines)
-    rows: list[Row] = []
-    with stages("comparing", quiet=quiet) as stage:
-        for row in compare_models(texts, out, minutes=minutes, threads=threads, progress=stage):
-            rows.append(row)
+    train, valid, test = texts.lines
+    with stages("comparing", quiet=quiet or (sys.stdout.isatty() and not as_json)) as stage:
+        found = compare(texts, out, minutes=minutes, threads=threads, progress=stage)
+        if not as_json:
+            typer.echo(f"{source}: {train:,} lines to train on, {valid:,} to tune on, {test:,} to test on\n")
+        rows = list(found) if as_json else _printed(found)
     if as_json:
         document = {"text": source, "lines": texts.lines, "models": [row.to_json() for row in rows]}
         typer.echo(json.dumps(document, indent=1))
-        return
-    train, valid, test = texts.lines
-    typer.echo(f"{source}: {train:,} lines to train on, {valid:,} to tune on, {test:,} to test on\n")
-    typer.echo(table(_HEADER, [_cells(row) for row in rows], left=2))
-    _print_notes(rows)
-    if rows:
-        _print_best(rows, lines[0].split()[:2] if prompt is None else prompt.split(), out)
+    missing = len(UNITS) * len(LINEAGE) * len(ORDERS) - len(rows)
+    if missing:
+        note(f"the time was up before {missing} more models; give more than --minutes {minutes:g} for all", quiet=quiet)
+    if rows and not as_json:
+        _print_notes(rows)
+        _print_best(rows, _opening(lines) if prompt is None else prompt, out)
 
 
 def _lines(text: str | None, field: str) -> tuple[str, list[str]]:
@@ -64,7 +73,25 @@ def _lines(text: str | None, field: str) -> tuple[str, list[str]]:
         return f"the documentation inside Python {python} (pydoc_data.topics)", embedded_sentences()
     from nextword.text.corpus import Corpus
 
-    return text, [line for block in Corpus(text, field=field) for line in block.text.decode().splitlines()]
+    blocks = (block.text.decode().replace("\r\n", "\n") for block in Corpus(text, field=field))
+    return text, [line for block in blocks for line in block.removesuffix("\n").split("\n")]
+
+
+def _opening(lines: list[str]) -> str:
+    """The two words that most lines begin with."""
+    (opening, _), *_ = Counter(" ".join(line.split()[:2]) for line in lines).most_common(1)
+    return opening
+
+
+def _printed(found: "Iterable[Row]") -> "list[Row]":
+    """The rows, each printed as it comes."""
+    rows: list[Row] = []
+    for row in found:
+        if not rows:
+            typer.echo(f"{line(list(_COLUMNS), _WIDTHS, left=2)}\n{rule(_WIDTHS)}")
+        typer.echo(line(_cells(row), _WIDTHS, left=2))
+        rows.append(row)
+    return rows
 
 
 def _cells(row: "Row") -> list[str]:
@@ -82,26 +109,26 @@ def _cells(row: "Row") -> list[str]:
     ]
 
 
-def _print_notes(rows: list["Row"]) -> None:
-    noted = [row for row in rows if row.notes]
-    if noted:
+def _print_notes(rows: "list[Row]") -> None:
+    remarks = dict.fromkeys(f"{row.unit} {row.model}, {remark}" for row in rows for remark in row.notes)
+    if remarks:
         typer.echo("\n* discounts that the counts do not allow to be estimated:")
-    for unit, model in dict.fromkeys((row.unit, row.model) for row in noted):
-        longest = [row for row in noted if (row.unit, row.model) == (unit, model)][-1]
-        for remark in longest.notes:
-            typer.echo(f"  {unit} {model}, {remark}")
+    for remark in remarks:
+        typer.echo(f"  {remark}")
 
 
-def _print_best(rows: list["Row"], prompt: list[str], out: Path) -> None:
+def _print_best(rows: "list[Row]", context: str, out: Path) -> None:
     from nextword.api import load
 
     words = [row for row in rows if row.unit == "word"]
     best = min(words or rows, key=lambda row: row.bits_per_byte)
-    lm, context = load(best.directory), " ".join(prompt)
-    typer.echo(f"\nbest by words: {best.model}, order {best.order}. Most likely after “{context}”:\n")
+    lm = load(best.directory)
+    after = f"after “{context}”" if context else "at the beginning of a sentence"
+    typer.echo(f"\nbest by {best.unit}s: {best.model}, order {best.order}. Most likely {after}:\n")
     found = lm.next(context)
-    typer.echo(table(["token", "probability"], [[w, f"{p:.4f}"] for w, p in zip(found.words, found.probabilities, strict=True)]))
-    typer.echo("\nA sample from it:\n")
+    likely = zip(found.words, found.probabilities, strict=True)
+    typer.echo(table(["token", "probability"], [[word, f"{p:.4f}"] for word, p in likely]))
+    typer.echo("\nThree samples from it:\n")
     for sentence in lm.generate(seed=1, samples=3, max_tokens=40):
         typer.echo(f"  {sentence}")
     typer.echo(
@@ -111,5 +138,3 @@ def _print_best(rows: list["Row"], prompt: list[str], out: Path) -> None:
         f"  nextword info {best.directory}\n"
         f"  nextword compare YOUR_TEXT.txt"
     )
-
-

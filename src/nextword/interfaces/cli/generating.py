@@ -1,15 +1,18 @@
 """``nextword next`` and ``generate``."""
 
 import json
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextword.interfaces.cli.options import AsJson, ModelDir
+from nextword.interfaces.cli.options import AsJson, ModelDir, Quiet
+from nextword.interfaces.cli.progress import note
 from nextword.interfaces.cli.tables import table
 
 if TYPE_CHECKING:
-    from nextword.tasks.next import NextTokens
+    from nextword.api import LM
+    from nextword.tasks.next import NextTokens, Step
 
 
 def next_(
@@ -19,36 +22,54 @@ def next_(
     prefix: Annotated[str | None, typer.Option(help="Only words that begin so, as a keyboard completes them.")] = None,
     steps: Annotated[bool, typer.Option("--steps", help="What was expected at each word of the context.")] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """The most likely next tokens, and the entropy of all.
 
     Example: nextword next wiki5 "students opened their" --prefix b
     """
     from nextword.api import load
+    from nextword.errors import UsageError
 
     lm = load(model)
+    if steps and prefix is not None:
+        raise UsageError("--steps shows whole tokens; leave out --prefix")
     if steps:
-        _print_steps(lm.steps(context, k=k), as_json)
+        shown = lm.steps(context, k=k)
+        _note_unknown(lm, context, quiet)
+        typer.echo(json.dumps([_step(step) for step in shown], indent=1) if as_json else _steps_table(shown))
         return
     found = lm.next(context, k=k, prefix=prefix)
+    _note_unknown(lm, context, quiet)
     if as_json:
-        typer.echo(json.dumps({"context": context, "prefix": prefix} | _as_json(found), indent=1))
+        typer.echo(json.dumps({"context": context, "prefix": prefix} | _tokens(found), indent=1))
         return
-    header, columns = ["token", "probability", "surprisal"], [found.probabilities]
-    if prefix is not None:
-        header.append(f"given {prefix}-")
-        columns.append(found.completion_probabilities)
-    rows = [
-        [word, f"{p:.6f}", f"{-log_p / 0.6931471805599453:.2f} bits", *(f"{c[i]:.6f}" for c in columns[1:])]
-        for i, (word, p, log_p) in enumerate(zip(found.words, found.probabilities, found.log_probs, strict=True))
-    ]
-    typer.echo(table(header, rows))
+    typer.echo(_next_table(found) if found.words else f"no word of the vocabulary begins with {prefix}")
     typer.echo(f"entropy {found.entropy:.2f} bits")
     if prefix is not None:
         typer.echo(f"probability of a word that begins with {prefix}: {found.prefix_probability:.6f}")
 
 
-def _as_json(found: "NextTokens") -> dict[str, Any]:
+def _note_unknown(lm: "LM", text: str, quiet: bool) -> None:
+    unknown = [word for word in lm.pipeline.tokens(text) if word not in lm.model.vocabulary]
+    if unknown:
+        note(f"not in the vocabulary, and read as <unk>: {', '.join(unknown)}", quiet=quiet)
+
+
+def _next_table(found: "NextTokens") -> str:
+    header = ["token", "probability", "surprisal"]
+    columns = [
+        list(found.words),
+        [f"{p:.6f}" for p in found.probabilities],
+        [f"{-log_p / math.log(2):.2f} bits" for log_p in found.log_probs],
+    ]
+    if found.prefix is not None:
+        header.append(f"given {found.prefix}-")
+        columns.append([f"{p:.6f}" for p in found.completion_probabilities])
+    return table(header, list(zip(*columns, strict=True)))
+
+
+def _tokens(found: "NextTokens") -> dict[str, Any]:
     tokens = [
         {"token": word, "id": i, "probability": p}
         for word, i, p in zip(found.words, found.ids.tolist(), found.probabilities.tolist(), strict=True)
@@ -56,39 +77,41 @@ def _as_json(found: "NextTokens") -> dict[str, Any]:
     return {"entropy": found.entropy, "prefix_probability": found.prefix_probability, "tokens": tokens}
 
 
-def _print_steps(steps: Any, as_json: bool) -> None:
-    if as_json:
-        rows = [
-            {"token": step.word, "probability": step.probability, "rank": step.rank, "expected": _as_json(step.expected)}
-            for step in steps
+def _step(step: "Step") -> dict[str, Any]:
+    figures = {"token": step.word, "probability": step.probability, "rank": step.rank}
+    return figures | {"expected": _tokens(step.expected)}
+
+
+def _steps_table(steps: "list[Step]") -> str:
+    rows = [
+        [
+            step.word,
+            "  ".join(f"{w} {p:.3f}" for w, p in zip(step.expected.words, step.expected.probabilities, strict=True)),
+            f"{step.probability:.6f}",
+            f"{step.rank:,}",
+            f"{step.expected.entropy:.2f}",
         ]
-        typer.echo(json.dumps(rows, indent=1))
-        return
-    header = ["token", "probability", "rank", "entropy", "expected"]
-    rows = []
-    for step in steps:
-        pairs = zip(step.expected.words, step.expected.probabilities, strict=True)
-        expected = "  ".join(f"{word} {p:.3f}" for word, p in pairs)
-        rows.append([step.word, f"{step.probability:.6f}", f"{step.rank:,}", f"{step.expected.entropy:.2f}", expected])
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(4)]
-    for row in [header, *rows]:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:4], widths[1:], strict=True))]
-        typer.echo("  ".join([*cells, row[4]]))
+        for step in steps
+    ]
+    return table(["token", "expected", "probability", "rank", "entropy"], rows, left=2)
 
 
 def generate(
     model: ModelDir,
     prompt: Annotated[str, typer.Option(help="The words to go on from.")] = "",
-    temperature: Annotated[float, typer.Option(help="Below 1 plays safe, above 1 takes risks; 0 takes the likeliest.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 plays safe, above 1 takes risks; 0: the likeliest.")
+    ] = 1.0,
     top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest tokens.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest that make up this probability.")] = None,
-    min_p: Annotated[float | None, typer.Option(help="Draw from those at least this likely, relative to the best.")] = None,
+    min_p: Annotated[float | None, typer.Option(help="Draw from those at least this likely, beside the best.")] = None,
     beam: Annotated[int | None, typer.Option(help="Search for the likeliest text with a beam of this size.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same text.")] = None,
     n: Annotated[int, typer.Option("-n", help="How many texts.")] = 1,
     max_tokens: Annotated[int, typer.Option(help="Tokens to add at most.")] = 50,
     stop: Annotated[bool, typer.Option(help="Stop at a sentence's end.")] = True,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write on from a prompt.
 
@@ -96,7 +119,8 @@ def generate(
     """
     from nextword.api import load
 
-    texts = load(model).generate(
+    lm = load(model)
+    texts = lm.generate(
         prompt,
         max_tokens=max_tokens,
         temperature=temperature,
@@ -108,4 +132,5 @@ def generate(
         samples=n,
         stop=stop,
     )
+    _note_unknown(lm, prompt, quiet)
     typer.echo(json.dumps(texts, ensure_ascii=False, indent=1) if as_json else "\n".join(texts))

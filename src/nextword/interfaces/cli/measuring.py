@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -14,6 +14,32 @@ from nextword.interfaces.cli.tables import number, table
 if TYPE_CHECKING:
     from nextword.api import LM
     from nextword.tasks.evaluate import Evaluation
+    from nextword.text.corpus import Corpus
+
+
+class _Measured(NamedTuple):
+    """One model's figures; extras: those that an option asks for, by name."""
+
+    model: str
+    kind: str
+    found: "Evaluation"
+    extras: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"model": self.model, "kind": self.kind} | self.found.to_json() | self.extras
+
+    def cells(self) -> list[str]:
+        found = self.found
+        return [
+            self.model,
+            f"{found.tokens:,}",
+            f"{found.oov:,}",
+            number(found.perplexity),
+            number(found.perplexity_excluding_oov),
+            number(found.bits_per_byte, 4),
+            f"{found.tokens_per_second:,.0f}",
+            *(number(value, 4) for value in self.extras.values()),
+        ]
 
 
 def evaluate(
@@ -28,7 +54,7 @@ def evaluate(
     threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
-    """Perplexity, with and without unknown words, and bits per byte. Two models: is their difference real?
+    """Perplexity, with and without unknown words, and bits per byte; of several models: whether they really differ.
 
     Example: nextword evaluate wiki5 wiki3 --text test.txt
     """
@@ -37,52 +63,39 @@ def evaluate(
     from nextword.tasks.evaluate import evaluate as evaluate_model
     from nextword.text.corpus import Corpus
 
-    results: list[tuple[LM, Evaluation, dict[str, float]]] = []
-    for directory in models:
-        lm = load(directory)
-        corpus = Corpus(text, field=field)
-        with bar(corpus, [text], str(directory), quiet=quiet) as watched:
+    lms, corpus = [load(directory) for directory in models], Corpus(text, field=field)
+    threads = threads or default_threads()
+    results: list[_Measured] = []
+    for directory, lm in zip(map(str, models), lms, strict=True):
+        with bar(corpus, [text], directory, quiet=quiet) as watched:
             found = evaluate_model(
-                lm.model, watched.blocks, pipeline=lm.pipeline, threads=threads or default_threads(), keep_lines=len(models) > 1
+                lm.model, watched.blocks, pipeline=lm.pipeline, threads=threads, keep_lines=len(models) > 1
             )
-        results.append((lm, found, _extras(lm, corpus, keystrokes, ranks)))
+        extras = _extras(lm, corpus, keystrokes, ranks, threads)
+        results.append(_Measured(directory, lm.model.kind, found, extras))
+    if len({result.found.bytes for result in results}) > 1:
+        note("the models normalise text differently: their bits per byte are over different bytes", quiet=quiet)
+    differences = [_difference(results[0], other) for other in results[1:]]
     if as_json:
-        rows = [
-            {"model": str(d), "kind": lm.model.kind} | found.to_json() | extras
-            for d, (lm, found, extras) in zip(models, results, strict=True)
-        ]
-        first = results[0][1]
-        document = {"text": text, "bytes": first.bytes, "models": rows}
-        typer.echo(json.dumps(document | _differences(models, results), indent=1))
+        document = {"text": text, "bytes": results[0].found.bytes, "models": [result.to_json() for result in results]}
+        typer.echo(json.dumps(document | ({"differences": differences} if differences else {}), indent=1))
         return
-    for directory, (_, found, _) in zip(models, results, strict=True):
-        if found.reason:
-            note(f"{directory}: no perplexity: {found.reason}", quiet=quiet)
-    columns = ["model", "tokens", "oov", "perplexity", "without oov", "bits/byte", "tokens/s", *results[0][2]]
-    typer.echo(table(columns, [_row(str(d), f, e) for d, (_, f, e) in zip(models, results, strict=True)]))
-    for difference in _differences(models, results).get("differences", []):
+    extra = [name.replace("_", " ") for name in results[0].extras]
+    columns = ["model", "tokens", "oov", "perplexity", "without oov", "bits/byte", "tokens/s", *extra]
+    typer.echo(table(columns, [result.cells() for result in results]))
+    for result in results:
+        if result.found.reason:
+            typer.echo(f"{result.model}: {result.found.reason}")
+    for difference in differences:
         typer.echo(_sentence(difference))
 
 
-def _row(directory: str, found: "Evaluation", extras: dict[str, float]) -> list[str]:
-    perplexities = [found.perplexity, found.perplexity_excluding_oov]
-    return [
-        directory,
-        f"{found.tokens:,}",
-        f"{found.oov:,}",
-        *(number(value) for value in perplexities),
-        number(found.bits_per_byte, 4),
-        f"{found.tokens_per_second:,.0f}",
-        *(number(value, 4) for value in extras.values()),
-    ]
-
-
-def _extras(lm: "LM", corpus: Any, suggestions: int | None, ranks: bool) -> dict[str, float]:
+def _extras(lm: "LM", corpus: "Corpus", suggestions: int | None, ranks: bool, threads: int) -> dict[str, float]:
     extras: dict[str, float] = {}
     if ranks:
         from nextword.tasks.surprisal import mean_rank_and_entropy
 
-        reciprocal, entropy = mean_rank_and_entropy(lm.model, corpus, pipeline=lm.pipeline)
+        reciprocal, entropy = mean_rank_and_entropy(lm.model, corpus, pipeline=lm.pipeline, threads=threads)
         extras |= {"mean_reciprocal_rank": reciprocal, "mean_entropy": entropy}
     if suggestions is not None:
         from nextword.tasks.keystrokes import keystrokes
@@ -91,27 +104,26 @@ def _extras(lm: "LM", corpus: Any, suggestions: int | None, ranks: bool) -> dict
     return extras
 
 
-def _differences(models: list[Path], results: list[Any]) -> dict[str, Any]:
-    """The paired bootstrap of every later model against the first, where all figures are finite."""
+def _difference(first: _Measured, other: _Measured) -> dict[str, Any]:
+    """The paired bootstrap of a model against the first, or the reason why there is none."""
+    from nextword.errors import UsageError
     from nextword.tasks.bootstrap import paired_bootstrap
 
-    first = results[0][1]
-    differences = []
-    for directory, (_, found, _) in zip(models[1:], results[1:], strict=True):
-        if not math.isfinite(first.nats + found.nats) or first.reason or found.reason:
-            continue
-        difference = paired_bootstrap(first, found)
-        names = {"model": str(directory), "against": str(models[0])}
-        differences.append(names | difference._asdict() | {"real": difference.real})
-    return {"differences": differences} if differences else {}
+    names = {"model": other.model, "against": first.model}
+    try:
+        difference = paired_bootstrap(first.found, other.found)
+    except UsageError as error:
+        return names | {"reason": str(error)}
+    return names | difference._asdict() | {"real": difference.real}
 
 
 def _sentence(difference: dict[str, Any]) -> str:
+    pair = "{model} against {against}".format_map(difference)
+    if "reason" in difference:
+        return f"{pair}: {difference['reason']}"
+    interval = "95 % interval {low:+.3f} to {high:+.3f}, p = {p_value:.2g}".format_map(difference)
     verdict = "the difference is real" if difference["real"] else "the difference may be chance"
-    return (
-        f"{difference['model']} needs {difference['bits']:+.3f} bits a line against {difference['against']} "
-        f"(95 % interval {difference['low']:+.3f} to {difference['high']:+.3f}, p = {difference['p_value']:.3g}): {verdict}"
-    )
+    return f"{pair}: {difference['bits']:+.3f} bits a line ({interval}): {verdict}"
 
 
 def info(
@@ -138,24 +150,30 @@ def info(
     if as_json:
         typer.echo(json.dumps(described, indent=1))
         return
+    width = max(map(len, described))
     for name, value in described.items():
-        typer.echo(f"{name.replace('_', ' '):16} {_shown(value)}")
+        typer.echo(f"{name.replace('_', ' '):{width}}  {_shown(value)}")
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, list) and value and not any(isinstance(item, dict | list) for item in value):
         return ", ".join(f"{item:,}" if isinstance(item, int) else str(item) for item in value)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if value else "-"
 
 
 def discounts(
     train: Annotated[str, typer.Option(metavar="FILE", help="The training text.")],
     heldout: Annotated[str, typer.Option(metavar="FILE", help="Text that it did not see.")],
-    tokenizer: Annotated[str, typer.Option(help="whitespace, word, char, byte, or a tokenizer.json file.")] = "whitespace",
+    tokenizer: Annotated[
+        str, typer.Option(help="whitespace, word, char, byte, or a tokenizer.json file.")
+    ] = "whitespace",
+    field: Field = "text",
     as_json: AsJson = False,
 ) -> None:
     """How often bigrams seen 0 to 9 times in training come in held-out text, and what discounting makes of them.
@@ -168,8 +186,8 @@ def discounts(
     from nextword.text.tokenize import make_tokenizer
 
     pipeline = Pipeline(tokenizer=make_tokenizer(tokenizer))
-    found = discount_table(Corpus(train), Corpus(heldout), pipeline=pipeline)
-    columns = {"held-out": found.held_out, "absolute": found.absolute, "Good-Turing": found.good_turing}
+    found = discount_table(Corpus(train, field=field), Corpus(heldout, field=field), pipeline=pipeline)
+    columns = {"held_out": found.held_out, "absolute": found.absolute, "good_turing": found.good_turing}
     if as_json:
         rows = [
             {"count": r, "types": int(found.types[r])} | {name: _finite(values[r]) for name, values in columns.items()}
@@ -177,16 +195,16 @@ def discounts(
         ]
         typer.echo(json.dumps({"discount": _finite(found.discount), "rows": rows}, indent=1))
         return
-    typer.echo(
-        table(
-            ["count", "bigrams", *columns],
-            [
-                [str(r), f"{found.types[r]:,.0f}", *(f"{values[r]:#.3g}" for values in columns.values())]
-                for r in range(len(found.types))
-            ],
-        )
-    )
-    typer.echo(f"absolute discount d = n1 / (n1 + 2 n2) = {found.discount:.4f}")
+    cells = [
+        [str(r), f"{found.types[r]:,.0f}", *(_significant(values[r]) for values in columns.values())]
+        for r in range(len(found.types))
+    ]
+    typer.echo(table(["count", "bigrams", "held-out", "absolute", "Good-Turing"], cells))
+    typer.echo(f"absolute discount d = n1 / (n1 + 2 n2) = {number(found.discount, 4)}")
+
+
+def _significant(value: float) -> str:
+    return f"{value:#.3g}" if math.isfinite(value) else "-"
 
 
 def _finite(value: float) -> float | None:

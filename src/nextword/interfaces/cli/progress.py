@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar where the size of the work is known, one line of status otherwise; nothing if not a terminal."""
+"""Progress on a terminal's stderr: a bar where the size of the work is known, a line of status otherwise."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from nextword.text.blocks import Block
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.progress import Progress as Display
+    from rich.progress import ProgressColumn
 
     from nextword.ngram.train import Progress
 
@@ -25,11 +26,14 @@ def note(message: str, *, quiet: bool = False) -> None:
 @contextmanager
 def stages(title: str, *, quiet: bool) -> "Iterator[Progress]":
     """A function to call with each stage's name; the latest stands beside a spinner."""
-    if quiet or not sys.stderr.isatty():
+    if _hidden(quiet):
         yield lambda stage: None
         return
-    with _console().status(title) as status:
-        yield lambda stage: status.update(f"{title}: {stage}")
+    from rich.progress import SpinnerColumn, TextColumn
+
+    with _display(SpinnerColumn(), TextColumn("{task.description}")) as display:
+        task = display.add_task(title, total=None)
+        yield lambda stage: display.update(task, description=f"{title}: {stage}")
 
 
 class Watched(NamedTuple):
@@ -42,14 +46,13 @@ class Watched(NamedTuple):
 @contextmanager
 def bar(blocks: Iterable[Block], paths: Sequence[str], title: str, *, quiet: bool) -> Iterator[Watched]:
     """The same blocks, with a bar of the bytes that have gone by."""
-    if quiet or not sys.stderr.isatty():
+    if _hidden(quiet):
         yield Watched(blocks, lambda stage: None)
         return
     from rich import progress as rich
 
     columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.DownloadColumn())
-    timing = (rich.TransferSpeedColumn(), rich.TimeRemainingColumn())
-    with rich.Progress(*columns, *timing, console=_console(), transient=True) as display:
+    with _display(*columns, rich.TransferSpeedColumn(), rich.TimeRemainingColumn()) as display:
         task = display.add_task(title, total=_size(paths))
 
         def watched() -> Iterator[Block]:
@@ -60,10 +63,17 @@ def bar(blocks: Iterable[Block], paths: Sequence[str], title: str, *, quiet: boo
         yield Watched(watched(), lambda stage: display.update(task, description=stage))
 
 
-def _console() -> "Console":
-    from rich.console import Console
+def _hidden(quiet: bool) -> bool:
+    return quiet or not sys.stderr.isatty()
 
-    return Console(stderr=True)
+
+def _display(*columns: "ProgressColumn") -> "Display":
+    """A display on stderr that leaves stdout alone: by default rich would send what is written there to stderr too."""
+    from rich.console import Console
+    from rich.progress import Progress as Display
+
+    console = Console(stderr=True)
+    return Display(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
 
 
 def _size(paths: Sequence[str]) -> int | None:

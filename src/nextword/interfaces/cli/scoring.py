@@ -1,7 +1,12 @@
 """``nextword score``: surprisal token by token."""
 
 import json
+import math
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +19,8 @@ if TYPE_CHECKING:
     from nextword.tasks.surprisal import LineSurprisal
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_BLOCK_SIZE = 1 << 18  # so that the first rows do not wait for megabytes of text
+_PARQUET_ROWS = 1 << 17
 
 
 class Format(StrEnum):
@@ -28,7 +35,7 @@ def score(
     model: ModelDir,
     file: TextFile,
     format: Annotated[Format, typer.Option(help="Parquet needs the data extra and --out.")] = Format.TSV,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead of to standard output.")] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write there; - is standard output.")] = Path("-"),
     surprisal_only: Annotated[
         bool, typer.Option("--surprisal-only", help="Leave rank and entropy out: much faster.")
     ] = False,
@@ -45,19 +52,28 @@ def score(
     from nextword.tasks.surprisal import surprisals
     from nextword.text.corpus import Corpus
 
-    lm = load(model)
-    settings = {"distributions": not surprisal_only, "threads": threads or default_threads()}
-    with bar(Corpus(file, field=field), [file], "scoring", quiet=quiet) as watched:
-        lines = surprisals(lm.model, watched.blocks, pipeline=lm.pipeline, **settings)
+    lm, corpus = load(model), Corpus(file, field=field, block_size=_BLOCK_SIZE)
+    threads = threads or default_threads()
+    on_screen = str(out) == "-" and sys.stdout.isatty()
+    with bar(corpus, [file], "scoring", quiet=quiet or on_screen) as watched:
+        lines = surprisals(
+            lm.model, watched.blocks, pipeline=lm.pipeline, distributions=not surprisal_only, threads=threads
+        )
         if format is Format.PARQUET:
             _write_parquet(lines, out)
-        elif out is None:
-            import sys
+            return
+        with _opened(out) as stream:
+            write = _write_tsv if format is Format.TSV else _write_jsonl
+            write(lines, stream)
 
-            _write(lines, format, sys.stdout)
-        else:
-            with out.open("w", encoding="utf-8", newline="\n") as stream:
-                _write(lines, format, stream)
+
+@contextmanager
+def _opened(out: Path) -> Iterator[IO[str]]:
+    if str(out) == "-":
+        yield sys.stdout
+    else:
+        with out.open("w", encoding="utf-8", newline="\n") as stream:
+            yield stream
 
 
 def _columns(number: int, line: "LineSurprisal") -> dict[str, list[Any]]:
@@ -74,42 +90,59 @@ def _columns(number: int, line: "LineSurprisal") -> dict[str, list[Any]]:
     return columns | {"oov": line.oov.astype(int).tolist()}
 
 
-def _write(lines: Any, format: Format, stream: IO[str]) -> None:
+def _write_tsv(lines: "Iterable[LineSurprisal]", stream: IO[str]) -> None:
     for number, line in enumerate(lines, start=1):
         columns = _columns(number, line)
-        rows = zip(*columns.values(), strict=True)
-        if format is Format.JSONL:
-            stream.writelines(json.dumps(_finite(dict(zip(columns, row, strict=True)))) + "\n" for row in rows)
-            continue
         if number == 1:
             stream.write("\t".join(columns) + "\n")
-        stream.writelines("\t".join(_cell(value) for value in row) + "\n" for row in rows)
+        cells = [_cells(values) for values in columns.values()]
+        stream.writelines("\t".join(row) + "\n" for row in zip(*cells, strict=True))
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, str):
-        return value.translate(_ESCAPES)
-    return f"{value:.7g}" if isinstance(value, float) else str(value)
+def _cells(values: list[Any]) -> list[str]:
+    if isinstance(values[0], float):
+        return [f"{value:.7g}" for value in values]
+    return (
+        [str(value).translate(_ESCAPES) for value in values] if isinstance(values[0], str) else list(map(str, values))
+    )
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: None if value == float("inf") else value for name, value in row.items()}
+def _write_jsonl(lines: "Iterable[LineSurprisal]", stream: IO[str]) -> None:
+    for number, line in enumerate(lines, start=1):
+        columns = _columns(number, line)
+        columns["surprisal"] = [value if math.isfinite(value) else None for value in columns["surprisal"]]
+        rows = zip(*columns.values(), strict=True)
+        stream.writelines(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows)
 
 
-def _write_parquet(lines: Any, out: Path | None) -> None:
+def _write_parquet(lines: "Iterable[LineSurprisal]", out: Path) -> None:
     from nextword.errors import UsageError
 
-    if out is None:
+    if str(out) == "-":
         raise UsageError("--format parquet writes a file; name it with --out")
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
         raise UsageError("--format parquet needs pyarrow; install it with: pip install 'nextword[data]'") from None
     writer = None
+    try:
+        for columns in _row_groups(lines):
+            group = arrow.table(columns)
+            writer = writer or parquet.ParquetWriter(out, group.schema)
+            writer.write_table(group)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _row_groups(lines: "Iterable[LineSurprisal]") -> Iterator[dict[str, list[Any]]]:
+    """Columns of many lines at a time."""
+    group: dict[str, list[Any]] = {}
     for number, line in enumerate(lines, start=1):
-        batch = pa.table(_columns(number, line))
-        writer = writer or pq.ParquetWriter(out, batch.schema)
-        writer.write_table(batch)
-    if writer is not None:
-        writer.close()
+        for name, values in _columns(number, line).items():
+            group.setdefault(name, []).extend(values)
+        if len(group["token"]) >= _PARQUET_ROWS:
+            yield group
+            group = {}
+    if group:
+        yield group

@@ -1,7 +1,6 @@
 """``nextword train``."""
 
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,12 +8,21 @@ import typer
 from nextword.interfaces.cli.options import Field, OutDir, Quiet, Threads
 from nextword.interfaces.cli.progress import bar, note
 
-train = typer.Typer(no_args_is_help=True, help="Train a model; choose its kind.")
+_OPTIONS_OF = {  # option → its usual value, and the smoothings that heed it
+    "alpha": (1.0, ("add",)),
+    "discount": (None, ("absolute", "katz", "kneser-ney")),
+    "buckets": (32, ("jelinek-mercer",)),
+}
+
+train = typer.Typer(help="Train a model; choose its kind.")
 
 
 @train.callback()
 def _train() -> None:
-    """Train a model; choose its kind."""
+    """Train a model; choose its kind.
+
+    Example: nextword train ngram wiki.txt.gz --order 5 --out wiki5
+    """
 
 
 @train.command()
@@ -45,14 +53,14 @@ def ngram(
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Lowercase all text.")] = False,
     prune: Annotated[
         str,
-        typer.Option(metavar="'0 0 1'", help="Per order, drop n-grams counted that often or less; the last repeats."),
+        typer.Option(metavar="0 0 1", help="Per order, drop n-grams counted that often or less; the last repeats."),
     ] = "0",
     min_count: Annotated[int, typer.Option(min=1, help="Words rarer than this become <unk>.")] = 1,
     vocab_size: Annotated[
         int | None, typer.Option(min=3, help="Keep so many words, <unk>, <s> and </s> included; others become <unk>.")
     ] = None,
     limit_vocab: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Drop n-grams with words that this file does not list.")
+        str | None, typer.Option(metavar="FILE", help="Drop n-grams with words that this file does not list.")
     ] = None,
     alpha: Annotated[float, typer.Option(help="What --smoothing add adds to every count.")] = 1.0,
     discount: Annotated[
@@ -64,7 +72,9 @@ def ngram(
     discount_fallback: Annotated[
         bool, typer.Option("--discount-fallback", help="Take 0.5, 1, 1.5 where discounts cannot be estimated.")
     ] = False,
-    interpolate_unigrams: Annotated[bool, typer.Option(help="Give unigrams a share of the uniform distribution.")] = True,
+    interpolate_unigrams: Annotated[
+        bool, typer.Option(help="Give unigrams a share of the uniform distribution.")
+    ] = True,
     like_lmplz: Annotated[
         bool, typer.Option("--like-lmplz", help="Number words and count discounts as KenLM's lmplz does.")
     ] = False,
@@ -77,15 +87,14 @@ def ngram(
     Example: nextword train ngram wiki.txt.gz --order 5 --out wiki5
     """
     from nextword.api import train as train_model
-    from nextword.errors import UsageError
     from nextword.ngram.smoothing import Smoothing
     from nextword.text.corpus import Corpus
     from nextword.text.normalize import Normalizer
 
-    try:
-        thresholds = [int(threshold) for threshold in prune.replace(",", " ").split()]
-    except ValueError:
-        raise UsageError(f"--prune {prune!r}: give one whole number per order, such as --prune '0 0 1'") from None
+    _check_relevant(smoothing, alpha=alpha, discount=discount, buckets=buckets)
+    settings: dict[str, Any] = {"prune": _thresholds(prune), "min_count": min_count, "vocab_size": vocab_size}
+    if limit_vocab is not None:
+        settings["limit_vocab"] = _listed_words(limit_vocab)
     estimator = Smoothing(
         smoothing,  # type: ignore[arg-type]  # Smoothing itself refuses an unknown name
         alpha=alpha,
@@ -95,9 +104,6 @@ def ngram(
         like_lmplz=like_lmplz,
         buckets=buckets,
     )
-    settings: dict[str, Any] = {"prune": thresholds, "min_count": min_count, "vocab_size": vocab_size}
-    if limit_vocab is not None:
-        settings["limit_vocab"] = limit_vocab.read_text(encoding="utf-8").split()
     begin = time.perf_counter()
     corpus = Corpus(text, field=field)
     with bar(corpus, text, "reading", quiet=quiet) as watched:
@@ -108,8 +114,8 @@ def ngram(
             smoothing=estimator,
             tokenizer=tokenizer,
             bpe_size=bpe_size,
-            normalizer=Normalizer(normalize, lowercase=lowercase),  # type: ignore[arg-type]
-            valid=valid,
+            normalizer=Normalizer(normalize, lowercase=lowercase),  # type: ignore[arg-type]  # it refuses others too
+            valid=None if valid is None else Corpus(valid, field=field),
             threads=threads,
             progress=watched.say,
             **settings,
@@ -119,3 +125,30 @@ def ngram(
         note(remark, quiet=quiet)
     counts = ", ".join(f"{n:,}" for n in lm.model.counts())
     note(f"{out}: {len(lm.model):,} n-grams ({counts}) in {time.perf_counter() - begin:.1f} s", quiet=quiet)
+
+
+def _check_relevant(smoothing: str, **options: float | None) -> None:
+    """An option that the chosen smoothing would ignore is a mistake."""
+    from nextword.errors import UsageError
+
+    for name, (usual, estimators) in _OPTIONS_OF.items():
+        if options[name] != usual and smoothing not in estimators:
+            raise UsageError(f"--{name} has no effect on {smoothing}; it is for --smoothing {' or '.join(estimators)}")
+
+
+def _thresholds(prune: str) -> list[int]:
+    from nextword.errors import UsageError
+
+    try:
+        return [int(threshold) for threshold in prune.replace(",", " ").split()]
+    except ValueError:
+        raise UsageError(f"--prune {prune!r}: give one whole number per order, such as --prune 0 0 1") from None
+
+
+def _listed_words(file: str) -> list[str]:
+    """The words of a file, which stand between white space."""
+    from nextword.text.corpus import Corpus
+    from nextword.text.tokenize import WhitespaceTokenizer
+
+    lines = (line for block in Corpus(file) for line in block.text.decode().split("\n"))
+    return [word for line in lines for word in WhitespaceTokenizer().tokens(line)]
