@@ -80,7 +80,7 @@ def evaluation(bench: Setting) -> None:
         runs = alternate(bench.rounds, contenders)
     references = {}
     if outside in runs:  # the calls of score alone, kindest to the peer: no load, no counting of tokens, no perplexity
-        runs["  of it, the calls of score"] = [Run(run.answer["score_seconds"]) for run in runs[inside]]
+        runs["  of the module's, the calls of score"] = [Run(run.answer["score_seconds"]) for run in runs[inside]]
         references = {outside: "module, outside", inside: "module, inside"}
     tokens = runs["nextword evaluate, 1 thread, outside"][0].answer["tokens"]
     header, rows = speeds(runs, tokens, references)

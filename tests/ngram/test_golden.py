@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from conftest import shared
+from nextword.interfaces.cli import run
 from nextword.ngram.arpa import write_arpa
 from nextword.ngram.smoothing import Smoothing
 from nextword.ngram.train import train_ngram
@@ -63,11 +64,8 @@ def test_scores_equal_query():
     """Every token of the held-out text within 1e-5, and KenLM's own summary of it."""
     model = train_ngram(Corpus(shared(f"{GOLDEN}/shakespeare.train.txt")), smoothing=Smoothing(like_lmplz=True))
     text = shared(f"{GOLDEN}/shakespeare.test.txt")
-    with gzip.open(shared(f"{GOLDEN}/shakespeare.o5.scores.txt.gz"), "rt", encoding="utf-8") as file:
-        cells = [cell.rpartition("=")[2].split(" ") for line in file for cell in line.split("\t")]
-    expected = np.array([float(cell[2]) for cell in cells if len(cell) == 3])
     ids = model.vocabulary.encode(text.read_bytes()).ids
-    assert np.abs(model.stream_log_probs(ids) / np.log(10) - expected).max() <= LOG10_TOLERANCE
+    assert np.abs(model.stream_log_probs(ids) / np.log(10) - query_scores()).max() <= LOG10_TOLERANCE
     found = evaluate(model, Corpus(text))
     assert (found.tokens, found.oov) == (21893, 2125)
     assert found.perplexity == pytest.approx(502.95932, abs=1e-3)
@@ -101,3 +99,21 @@ def test_wikitext_as_kenlm_reports_it(wikitext, blank, tokens, perplexity):
     found = evaluate(model, Corpus(wikitext / f"{blank}.test"), threads=2)
     assert found.tokens == tokens
     assert round(found.perplexity, 2) == perplexity
+
+
+def test_the_score_command_equals_query(tmp_path, capsys):
+    """From the shell: train, then one row per token, in bits, within 1e-5 of KenLM's log10."""
+    train, test = (str(shared(f"{GOLDEN}/shakespeare.{part}.txt")) for part in ("train", "test"))
+    assert run(["train", "ngram", train, "--like-lmplz", "--quiet", "--out", str(tmp_path / "model")]) == 0
+    assert run(["score", str(tmp_path / "model"), test, "--surprisal-only"]) == 0
+    header, *rows = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert header == ["sentence_id", "token_id", "token", "surprisal", "oov"]
+    log10 = -np.array([float(row[3]) for row in rows]) * np.log10(2)
+    assert np.abs(log10 - query_scores()).max() <= LOG10_TOLERANCE
+
+
+def query_scores():
+    """KenLM's log10 probability of every token of the test text."""
+    with gzip.open(shared(f"{GOLDEN}/shakespeare.o5.scores.txt.gz"), "rt", encoding="utf-8") as file:
+        cells = [cell.rpartition("=")[2].split(" ") for line in file for cell in line.split("\t")]
+    return np.array([float(cell[2]) for cell in cells if len(cell) == 3])

@@ -66,7 +66,9 @@ def cut(lines, sizes):
     ends = [*np.cumsum(sizes).tolist(), len(lines)]
     parts = [lines[a:b] for a, b in pairwise([0, *ends])]
     begins = [0, *ends]
-    blocks = [Block("".join(f"{x}\n" for x in part).encode(), "f", at + 1) for part, at in zip(parts, begins, strict=False)]
+    blocks = [
+        Block("".join(f"{x}\n" for x in part).encode(), "f", at + 1) for part, at in zip(parts, begins, strict=False)
+    ]
     return [block for block in blocks if block.text]
 
 

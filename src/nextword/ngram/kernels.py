@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from nextword.types import Array, Float_T, Ids_BT, Ids_T
 
-BLOCK = 128  # tokens whose memory is fetched together
+BLOCK = 512  # tokens whose memory is fetched together
 # Slots looked at, at most: a damaged table may have no empty one. In a sound one, two thirds full, runs between empty
 # slots are longer with a probability of e**-70.
 LONGEST_RUN = 1024
@@ -59,21 +59,31 @@ def extend_hash(h, word):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def find(table, bits, h):  # type: ignore[no-untyped-def]
-    """Index of the n-gram with hash ``h``, or 0 (a unigram's index, so never one of these)."""
-    size = np.uint64(len(table))
-    slot = ((h >> _S32) * size) >> _S32
+def home_slot(table, h):  # type: ignore[no-untyped-def]
+    """Where the search for hash ``h`` begins."""
+    return ((h >> _S32) * np.uint64(len(table))) >> _S32
+
+
+@njit(cache=True, nogil=True, inline="always")
+def find(table, bits, h, ngrams):  # type: ignore[no-untyped-def]
+    """Index of the n-gram with hash ``h``, or 0 (a unigram's index, so never one of these).
+
+    Entries fall along a search path, so it ends at the first that is not above the one sought.
+    """
     mask = (_ONE << bits) - _ONE
-    for _ in range(LONGEST_RUN):
-        entry = table[slot]
-        if entry == _ZERO:
+    lowest = h << bits
+    highest = lowest | mask
+    slot = home_slot(table, h)
+    entry = table[slot]
+    for _ in range(len(table)):  # a damaged table must not hang
+        if entry <= highest:
             break
-        if ((entry ^ (h << bits)) >> bits) == _ZERO:
-            return entry & mask
         slot += _ONE
-        if slot == size:
+        if slot == np.uint64(len(table)):
             slot = _ZERO
-    return _ZERO
+        entry = table[slot]
+    index = np.int64(entry & mask)
+    return index if lowest <= entry <= highest and index < ngrams else 0
 
 
 @njit(cache=True, nogil=True)
@@ -129,107 +139,114 @@ def partition(hashes: Array, begin: int, cursor: Array, entries: Array) -> None:
 
 @njit(cache=True, nogil=True)
 def insert(entries: Array, bits: int, table: Array, low: int, high: int, left_over: Array) -> int:
-    """Insert the entries, whose slots lie from ``low``; those pushed to ``high`` or beyond go to ``left_over``."""
-    size = np.uint64(len(table))
+    """Insert (hash, index) rows whose slots lie from ``low``; what is pushed to ``high`` or beyond is left over.
+
+    Returns how many were; ``left_over`` then holds their entries and the slots where to go on. The larger entry
+    takes the earlier slot, so the table does not depend on the order of insertion (Amble and Knuth 1974).
+    """
     n = 0
     for i in range(len(entries)):
-        h = entries[i, 0]
-        slot = ((h >> _S32) * size) >> _S32
-        while slot < np.uint64(high) and table[slot] != _ZERO:
+        slot = home_slot(table, entries[i, 0])
+        entry = (entries[i, 0] << np.uint64(bits)) | entries[i, 1]
+        inside = slot >= np.uint64(low)
+        while inside and slot < np.uint64(high) and entry != _ZERO:
+            if table[slot] < entry:
+                table[slot], entry = entry, table[slot]
             slot += _ONE
-        if slot < np.uint64(low) or slot >= np.uint64(high):
-            left_over[n] = i
+        if entry != _ZERO:
+            left_over[n, 0] = entry
+            left_over[n, 1] = slot
             n += 1
-        else:
-            table[slot] = (h << np.uint64(bits)) | entries[i, 1]
     return n
 
 
 @njit(cache=True, nogil=True)
-def insert_around(h, index, bits, table):  # type: ignore[no-untyped-def]
-    """Insert one entry, going round at the table's end."""
+def insert_left_over(left_over: Array, table: Array) -> None:
+    """Insert (entry, slot) rows, going round at the table's end."""
     size = np.uint64(len(table))
-    slot = ((np.uint64(h) >> _S32) * size) >> _S32
-    while table[slot] != _ZERO:
-        slot += _ONE
-        if slot == size:
-            slot = _ZERO
-    table[slot] = (np.uint64(h) << np.uint64(bits)) | np.uint64(index)
+    for i in range(len(left_over)):
+        entry, slot = left_over[i, 0], left_over[i, 1]
+        while entry != _ZERO:
+            if slot == size:
+                slot = _ZERO
+            if table[slot] < entry:
+                table[slot], entry = entry, table[slot]
+            slot += _ONE
+
+
+@njit(cache=True, nogil=True)
+def _scratch(order: int) -> tuple[Array, Array, Array, Array, Array]:
+    """The arrays that ``_match`` works in: nodes, found, reach, hashes, active."""
+    rows = np.zeros((3, BLOCK + 1), dtype=np.int64)
+    return np.zeros((order, BLOCK + 1), dtype=np.int64), rows[0], rows[1], np.empty(BLOCK + 1, dtype=np.uint64), rows[2]
+
+
+@njit(cache=True, nogil=True)
+def _carry(last: int, nodes: Array, found: Array, reach: Array) -> None:
+    """Make the last row of a block the row before the next block."""
+    found[0], reach[0] = found[last], reach[last]
+    nodes[:, 0] = nodes[:, last]
 
 
 @njit(cache=True, nogil=True)
 def _match(
-    ids: Ids_T, begin: int, end: int, order: int, bos: int, eos: int, table: Array, bits: np.uint64, below: int,
-    ngrams: int, hashes: Array, nodes: Array, found: Array, context: Array,
+    ids: Ids_T, begin: int, end: int, bos: int, eos: int, table: Array, bits: np.uint64, ngrams: int,
+    nodes: Array, found: Array, reach: Array, hashes: Array, active: Array,
 ) -> None:  # fmt: skip
     """Find the n-grams that end at each token of ``ids[begin:end]``, at most BLOCK of them.
 
-    below, ngrams: how many there are below the highest order, and in all; an index beyond them counts as not found.
     Row r of the scratch arrays stands for token begin + r - 1, row 0 for the token before the block.
-    nodes: (BLOCK + 1, order), column k - 1 the index of the k-gram. found: (BLOCK + 1,) how many orders were found,
-    0 where there is no token. context: (BLOCK + 1,) how many of them are context of the token after; ``</s>`` leaves
-    ``<s>`` as context, see ``_context_node``. hashes: (BLOCK + 1, order).
-    Two sweeps, so that the memory for all n-grams of a block is asked for at once.
+    nodes: (order, BLOCK + 1), row k - 1 the index of the k-gram. found: (BLOCK + 1,) how many orders were found, 0
+    where there is no token. reach: (BLOCK + 1,) how many words of context the token after may have; 1 after ``</s>``,
+    which stands for ``<s>`` there. hashes, active: (BLOCK + 1,) hash of the n-gram sought, and which rows still seek.
+
+    All k-grams of the block are looked up before the longer ones, so that memory is asked for well before it is
+    needed. A (k + 1)-gram is there only if the k-grams that begin and end it are.
     """
-    slots = np.uint64(len(table))
+    order, seeking = len(nodes), 0
     for row in range(1, end - begin + 1):
         i = begin + row - 1
         word = ids[i]
-        known = 0
-        if word >= 0:
-            h = extend_hash(_ZERO, word)
-            known = 1
-            j = i - 1
-            while known < order and j >= 0 and ids[j] >= 0:
-                before = ids[j]
-                if before == eos:
-                    before = bos
-                h = extend_hash(h, before)
-                hashes[row, known] = h
-                prefetch(table, np.int64(((h >> _S32) * slots) >> _S32))
-                known += 1
-                j -= 1
-                if before == bos:
-                    break
-        found[row] = known
-    for row in range(1, end - begin + 1):
-        word = ids[begin + row - 1]
+        found[row] = reach[row] = 0
         if word < 0:
-            context[row] = 0
             continue
-        nodes[row, 0] = word
-        most = min(found[row], context[row - 1] + 1)
-        k = 1
-        while k < most:
-            g = np.int64(find(table, bits, hashes[row, k]))
-            if g == 0 or g >= (below if k < order - 1 else ngrams):
-                break
-            nodes[row, k] = g
-            k += 1
-        found[row] = k
-        context[row] = min(k, order - 1) if word not in (eos, bos) else min(1, order - 1)
-
-
-@njit(cache=True, nogil=True)
-def _scratch(order: int) -> tuple[Array, Array, Array, Array]:
-    """The arrays that ``_match`` works in: hashes, nodes, found, context."""
-    nodes = np.zeros((BLOCK + 1, order), dtype=np.int64)
-    zeros = np.zeros((2, BLOCK + 1), dtype=np.int64)
-    return np.empty((BLOCK + 1, order), dtype=np.uint64), nodes, zeros[0], zeros[1]
-
-
-@njit(cache=True, nogil=True)
-def _carry(last: int, nodes: Array, context: Array) -> None:
-    """Make the last row of a block the row before the next block."""
-    context[0] = context[last]
-    for k in range(nodes.shape[1]):
-        nodes[0, k] = nodes[last, k]
+        nodes[0, row] = word
+        found[row] = 1
+        reach[row] = 1 if word in (eos, bos) else reach[row - 1] + 1
+        if order > 1 and reach[row - 1] > 0:
+            hashes[row] = _ask(table, extend_hash(_ZERO, word), _context_word(ids[i - 1], bos, eos))
+            active[seeking] = row
+            seeking += 1
+    for k in range(2, order + 1):
+        hits = 0
+        for a in range(seeking):
+            row = active[a]
+            g = find(table, bits, hashes[row], ngrams)
+            nodes[k - 1, row] = g
+            found[row] += g != 0
+            active[hits] = row
+            hits += g != 0
+        seeking = 0
+        for a in range(hits if k < order else 0):
+            row = active[a]
+            if reach[row - 1] >= k and found[row - 1] >= k:
+                hashes[row] = _ask(table, hashes[row], _context_word(ids[begin + row - 1 - k], bos, eos))
+                active[seeking] = row
+                seeking += 1
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _context_node(nodes, row, k, previous, bos, eos):  # type: ignore[no-untyped-def]
-    """Index of the context of k words that row ``row`` leaves; after ``</s>`` that is ``<s>``."""
-    return np.int64(bos) if previous == eos else np.int64(nodes[row, k - 1])
+def _context_word(word, bos, eos):  # type: ignore[no-untyped-def]
+    """The word as context: ``<s>`` where a sentence has ended."""
+    return bos if word == eos else word
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _ask(table, h, word):  # type: ignore[no-untyped-def]
+    """Hash of an n-gram with ``word`` put before it, whose slot will soon be read."""
+    h = extend_hash(h, word)
+    prefetch(table, np.int64(home_slot(table, h)))
+    return h
 
 
 @njit(cache=True, nogil=True)
@@ -243,13 +260,13 @@ def score(
     """
     below, ngrams = len(inner), len(inner) + len(leaf)
     bits = index_bits(ngrams)
-    hashes, nodes, found, context = _scratch(order)
+    nodes, found, reach, hashes, active = _scratch(order)
     for begin in range(0, len(ids), BLOCK):
         end = min(begin + BLOCK, len(ids))
-        _match(ids, begin, end, order, bos, eos, table, bits, below, ngrams, hashes, nodes, found, context)
+        _match(ids, begin, end, bos, eos, table, bits, ngrams, nodes, found, reach, hashes, active)
         for row in range(1, end - begin + 1):
             if found[row] > 0:
-                g = nodes[row, found[row] - 1]
+                g = nodes[found[row] - 1, row]
                 if g < below:
                     prefetch(inner, g)
                 else:
@@ -257,31 +274,30 @@ def score(
         for row in range(1, end - begin + 1):
             i = begin + row - 1
             k = found[row]
-            if k == 0:
-                out[i] = 0.0
-            else:
-                g = nodes[row, k - 1]
+            out[i] = 0.0
+            if k > 0:
+                g = nodes[k - 1, row]
                 total = np.float64(inner[g, 0]) if g < below else np.float64(leaf[g - below])
-                previous = ids[i - 1] if i > 0 else -1
-                for j in range(k, context[row - 1] + 1):
-                    total += np.float64(inner[_context_node(nodes, row - 1, j, previous, bos, eos), 1])
+                after_end = i > 0 and ids[i - 1] == eos
+                for j in range(k, min(found[row - 1], reach[row - 1], order - 1) + 1):
+                    total += np.float64(inner[bos if after_end else nodes[j - 1, row - 1], 1])
                 out[i] = total if ids[i] != bos else -np.inf
             orders[i] = k
-        _carry(end - begin, nodes, context)
+        _carry(end - begin, nodes, found, reach)
 
 
 @njit(cache=True, nogil=True)
 def match(ids: Ids_T, order: int, bos: int, eos: int, table: Array, ngrams: int, out: Array) -> None:
     """Index of the k-gram that ends at each token, (T, order) int64; 0 from the first order that is not there."""
     bits = index_bits(ngrams)
-    hashes, nodes, found, context = _scratch(order)
+    nodes, found, reach, hashes, active = _scratch(order)
     for begin in range(0, len(ids), BLOCK):
         end = min(begin + BLOCK, len(ids))
-        _match(ids, begin, end, order, bos, eos, table, bits, ngrams, ngrams, hashes, nodes, found, context)
+        _match(ids, begin, end, bos, eos, table, bits, ngrams, nodes, found, reach, hashes, active)
         for row in range(1, end - begin + 1):
             for k in range(order):
-                out[begin + row - 1, k] = nodes[row, k] if k < found[row] else 0
-        _carry(end - begin, nodes, context)
+                out[begin + row - 1, k] = nodes[k, row] if k < found[row] else 0
+        _carry(end - begin, nodes, found, reach)
 
 
 @njit(cache=True, nogil=True)
@@ -312,7 +328,7 @@ def distribution(
         while length < order - 1 and contexts[b, order - 2 - length] >= 0:
             before = contexts[b, order - 2 - length]
             h = extend_hash(h, before)
-            g = np.int64(before) if length == 0 else np.int64(find(table, bits, h))
+            g = np.int64(before) if length == 0 else np.int64(find(table, bits, h, ngrams))
             if length > 0 and (g == 0 or g >= below):
                 break
             nodes[length] = g

@@ -47,18 +47,16 @@ def build_table(hashes: Sequence[Array], vocabulary_size: int, *, threads: int =
     bits = int(kernels.index_bits(vocabulary_size + total))
     entries, ends = _scatter(hashes, vocabulary_size, total, threads)
     cuts = [_PARTS * t // threads for t in range(threads + 1)]
-    left = np.empty(total, dtype=np.uint32)
+    left = np.empty((total, 2), dtype=np.uint64)
 
     def insert(t: int) -> Array:
         low, high = (int(ends[cut - 1]) if cut else 0 for cut in cuts[t : t + 2])
         slots = [-(-(cut * size) // _PARTS) if cut < _PARTS else size for cut in cuts[t : t + 2]]
         n = kernels.insert(entries[low:high], bits, table, slots[0], slots[1], left[low:high])
-        return left[low : low + n] + np.uint32(low)
+        return left[low : low + n]
 
     with ThreadPoolExecutor(threads) as pool:
-        over = list(pool.map(insert, range(threads)))
-    for i in np.concatenate(over):
-        kernels.insert_around(entries[i, 0], entries[i, 1], bits, table)
+        kernels.insert_left_over(np.concatenate(list(pool.map(insert, range(threads)))), table)
     return table
 
 

@@ -23,10 +23,11 @@ def describe(model: Any) -> Json:
         if model.order > 1:
             # <s> is never predicted and </s> never a context; V counts <unk> and </s>
             described["bigram_coverage"] = counts[1] / (len(vocabulary) - 1) ** 2
-    if isinstance(model, BackoffModel):
+    details: Json = getattr(model, "details", {})
+    if isinstance(model, BackoffModel) and "zipf_exponent" not in details:  # it came from an ARPA file: no word counts
         exponent = zipf_exponent(unigram_probabilities(model))
         described |= {"zipf_exponent": exponent, "zipf_exponent_of": "unigram probabilities"}
-    return described | getattr(model, "details", {})
+    return described | details
 
 
 def unigram_probabilities(model: BackoffModel) -> Array:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nextword.errors import UsageError
+from nextword.errors import TextError, UsageError
 from nextword.model import LanguageModel
 from nextword.tasks.evaluate import LN2
 from nextword.tasks.next import entropies, ranks
@@ -63,13 +63,18 @@ def surprisals(
 def mean_rank_and_entropy(
     lm: LanguageModel[Any], blocks: Iterable[Block], *, pipeline: Pipeline | None = None, threads: int = 1
 ) -> tuple[float, float]:
-    """Mean of 1 / rank over a text's tokens, and mean entropy, bits, of what was expected."""
+    """Mean of 1 / rank over a text's tokens, and mean entropy, bits, of what was expected. Errors: as ``surprisals``.
+
+    A text without a line is a TextError too.
+    """
     reciprocal = entropy = 0.0
     tokens = 0
     for line in surprisals(lm, blocks, pipeline=pipeline, threads=threads):
         reciprocal += float((1 / line.rank).sum())
         entropy += float(line.entropy.sum())
         tokens += len(line.tokens)
+    if not tokens:
+        raise TextError("the text is empty: it has no tokens to rank; give a file with at least one line")
     return reciprocal / tokens, entropy / tokens
 
 
