@@ -76,7 +76,7 @@ def test_by_hand():
     """“their” (1/2), “the” (1/4), “them” (1/4, a later id) are typed with one suggestion.
 
     their: shown at once, 1 key for 6. the: shown at no prefix, since “their” is likelier: 3 letters and a space.
-    them: “them” alone begins with them, but it is whole then: 4 letters and a space. An unknown word: its letters, a space.
+    them: nothing else begins with it, but it is whole then: 4 letters and a space. né is unknown: 2 letters, a space.
     """
     vocabulary = Vocabulary.from_words([*SPECIALS, "the", "their", "them"])
     row = {3: 1 / 4, 4: 1 / 2, 5: 1 / 4}

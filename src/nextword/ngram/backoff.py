@@ -11,7 +11,7 @@ import numpy as np
 
 from nextword.errors import UsageError, VocabularyError
 from nextword.ngram import kernels
-from nextword.ngram.table import build_table
+from nextword.ngram.table import build_table, hash_words
 from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Float_BT, Float_BV, Float_T, Ids_BT, Ids_R, Ids_T, Json
 
@@ -135,7 +135,7 @@ class BackoffModel:
         A context reaches back to the last ``</s>``, which stands for the ``<s>`` after it, to ``<s>``, or to a -1.
         ``<s>`` scores -inf and -1 scores 0.
         """
-        out, found = np.empty(len(stream), dtype=np.float64), np.empty(len(stream), dtype=np.int8)
+        out, found = np.empty(len(stream), dtype=np.float64), np.empty(len(stream), dtype=np.int16)
         kernels.score(stream, self.order, self._bos, self._eos, self.table, self.inner, self.leaf, out, found)
         out *= LN10
         return out, found
@@ -155,7 +155,7 @@ def trie_hashes(order: int, starts: Array, word: Array, first: Array) -> list[Ar
         children = first[starts[k - 1] : starts[k] + 1].astype(np.int64)
         last = word[starts[k] : starts[k + 1]]
         words = np.column_stack([np.repeat(words, np.diff(children), axis=0), last])
-        hashes.append(kernels.hash_words(words))
+        hashes.append(hash_words(words))
     return hashes
 
 

@@ -75,7 +75,7 @@ def find(table, bits, h, ngrams):  # type: ignore[no-untyped-def]
     highest = lowest | mask
     slot = home_slot(table, h)
     entry = table[slot]
-    for _ in range(len(table)):  # a damaged table must not hang
+    for _ in range(LONGEST_RUN):
         if entry <= highest:
             break
         slot += _ONE
@@ -96,85 +96,6 @@ def index_bits(ngrams):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def hash_level(suffix_hashes: Array, suffix: Array, first_word_ends: Array, hashes: Array) -> None:
-    """Hashes of one order from those of the order below; n-grams up to ``first_word_ends[w]`` begin with w or less."""
-    at = 0
-    for word in range(len(first_word_ends)):
-        for g in range(at, first_word_ends[word]):
-            hashes[g] = extend_hash(suffix_hashes[suffix[g]], word)
-        at = first_word_ends[word]
-
-
-@njit(cache=True, nogil=True)
-def hash_words(words: Array) -> Array:
-    """Hashes of n-grams given by their words, (N, k) ids."""
-    hashes = np.empty(len(words), dtype=np.uint64)
-    for g in range(len(words)):
-        h = _ZERO
-        for k in range(words.shape[1] - 1, -1, -1):
-            h = extend_hash(h, words[g, k])
-        hashes[g] = h
-    return hashes
-
-
-@njit(cache=True, nogil=True)
-def part_counts(hashes: Array) -> Array:
-    """How many hashes have each value of the high 8 bits, (256,)."""
-    counts = np.zeros(256, dtype=np.int64)
-    for h in hashes:
-        counts[h >> np.uint64(56)] += 1
-    return counts
-
-
-@njit(cache=True, nogil=True)
-def partition(hashes: Array, begin: int, cursor: Array, entries: Array) -> None:
-    """Scatter (hash, index) by the hash's high 8 bits, so that the inserts after it stay within the cache."""
-    for g in range(len(hashes)):
-        part = hashes[g] >> np.uint64(56)
-        at = cursor[part]
-        cursor[part] += 1
-        entries[at, 0] = hashes[g]
-        entries[at, 1] = np.uint64(begin + g)
-
-
-@njit(cache=True, nogil=True)
-def insert(entries: Array, bits: int, table: Array, low: int, high: int, left_over: Array) -> int:
-    """Insert (hash, index) rows whose slots lie from ``low``; what is pushed to ``high`` or beyond is left over.
-
-    Returns how many were; ``left_over`` then holds their entries and the slots where to go on. The larger entry
-    takes the earlier slot, so the table does not depend on the order of insertion (Amble and Knuth 1974).
-    """
-    n = 0
-    for i in range(len(entries)):
-        slot = home_slot(table, entries[i, 0])
-        entry = (entries[i, 0] << np.uint64(bits)) | entries[i, 1]
-        inside = slot >= np.uint64(low)
-        while inside and slot < np.uint64(high) and entry != _ZERO:
-            if table[slot] < entry:
-                table[slot], entry = entry, table[slot]
-            slot += _ONE
-        if entry != _ZERO:
-            left_over[n, 0] = entry
-            left_over[n, 1] = slot
-            n += 1
-    return n
-
-
-@njit(cache=True, nogil=True)
-def insert_left_over(left_over: Array, table: Array) -> None:
-    """Insert (entry, slot) rows, going round at the table's end."""
-    size = np.uint64(len(table))
-    for i in range(len(left_over)):
-        entry, slot = left_over[i, 0], left_over[i, 1]
-        while entry != _ZERO:
-            if slot == size:
-                slot = _ZERO
-            if table[slot] < entry:
-                table[slot], entry = entry, table[slot]
-            slot += _ONE
-
-
-@njit(cache=True, nogil=True)
 def _scratch(order: int) -> tuple[Array, Array, Array, Array, Array]:
     """The arrays that ``_match`` works in: nodes, found, reach, hashes, active."""
     rows = np.zeros((3, BLOCK + 1), dtype=np.int64)
@@ -190,11 +111,12 @@ def _carry(last: int, nodes: Array, found: Array, reach: Array) -> None:
 
 @njit(cache=True, nogil=True)
 def _match(
-    ids: Ids_T, begin: int, end: int, bos: int, eos: int, table: Array, bits: np.uint64, ngrams: int,
+    ids: Ids_T, begin: int, end: int, bos: int, eos: int, table: Array, bits: np.uint64, below: int, ngrams: int,
     nodes: Array, found: Array, reach: Array, hashes: Array, active: Array,
 ) -> None:  # fmt: skip
     """Find the n-grams that end at each token of ``ids[begin:end]``, at most BLOCK of them.
 
+    below, ngrams: how many there are below the highest order, and in all; an index beyond them counts as not found.
     Row r of the scratch arrays stands for token begin + r - 1, row 0 for the token before the block.
     nodes: (order, BLOCK + 1), row k - 1 the index of the k-gram. found: (BLOCK + 1,) how many orders were found, 0
     where there is no token. reach: (BLOCK + 1,) how many words of context the token after may have; 1 after ``</s>``,
@@ -219,9 +141,10 @@ def _match(
             seeking += 1
     for k in range(2, order + 1):
         hits = 0
+        end_of_indices = below if k < order else ngrams
         for a in range(seeking):
             row = active[a]
-            g = find(table, bits, hashes[row], ngrams)
+            g = find(table, bits, hashes[row], end_of_indices)
             nodes[k - 1, row] = g
             found[row] += g != 0
             active[hits] = row
@@ -255,7 +178,7 @@ def score(
 ) -> None:
     """Log10 probability of every token of ``ids``, each given those before it, up to ``</s>`` or a -1.
 
-    ids: (T,), begins with ``</s>`` or context. out: (T,) float64; 0 at -1, -inf at ``<s>``. orders: (T,) int8,
+    ids: (T,), begins with ``</s>`` or context. out: (T,) float64; 0 at -1, -inf at ``<s>``. orders: (T,) int16,
     the order of the longest n-gram found.
     """
     below, ngrams = len(inner), len(inner) + len(leaf)
@@ -263,7 +186,7 @@ def score(
     nodes, found, reach, hashes, active = _scratch(order)
     for begin in range(0, len(ids), BLOCK):
         end = min(begin + BLOCK, len(ids))
-        _match(ids, begin, end, bos, eos, table, bits, ngrams, nodes, found, reach, hashes, active)
+        _match(ids, begin, end, bos, eos, table, bits, below, ngrams, nodes, found, reach, hashes, active)
         for row in range(1, end - begin + 1):
             if found[row] > 0:
                 g = nodes[found[row] - 1, row]
@@ -293,7 +216,7 @@ def match(ids: Ids_T, order: int, bos: int, eos: int, table: Array, ngrams: int,
     nodes, found, reach, hashes, active = _scratch(order)
     for begin in range(0, len(ids), BLOCK):
         end = min(begin + BLOCK, len(ids))
-        _match(ids, begin, end, bos, eos, table, bits, ngrams, nodes, found, reach, hashes, active)
+        _match(ids, begin, end, bos, eos, table, bits, ngrams, ngrams, nodes, found, reach, hashes, active)
         for row in range(1, end - begin + 1):
             for k in range(order):
                 out[begin + row - 1, k] = nodes[k, row] if k < found[row] else 0
@@ -328,10 +251,9 @@ def distribution(
         while length < order - 1 and contexts[b, order - 2 - length] >= 0:
             before = contexts[b, order - 2 - length]
             h = extend_hash(h, before)
-            g = np.int64(before) if length == 0 else np.int64(find(table, bits, h, ngrams))
-            if length > 0 and (g == 0 or g >= below):
+            nodes[length] = before if length == 0 else find(table, bits, h, below)
+            if length > 0 and nodes[length] == 0:
                 break
-            nodes[length] = g
             length += 1
         weights[length] = 0.0
         for j in range(length, 0, -1):

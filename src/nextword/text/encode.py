@@ -79,7 +79,7 @@ def hash_word(word):  # type: ignore[no-untyped-def]
 def find_word(word, table):  # type: ignore[no-untyped-def]
     """Id of one word, given by its bytes, or -1."""
     h = hash_word(word)
-    row = probe(table, h, table.shape[0])
+    row = probe(table, h, LONGEST_RUN)
     return np.int64(table[row, 1]) if table[row, 0] == h else np.int64(-1)
 
 
@@ -113,7 +113,7 @@ def encode(
                 break
             byte = text[i]
         h = finish_hash(h)
-        row = probe(table, h, table.shape[0])
+        row = probe(table, h, LONGEST_RUN)
         word: Any = np.int64(table[row, 1])
         if table[row, 0] != h or not 0 <= word < vocabulary_size:
             word = unk

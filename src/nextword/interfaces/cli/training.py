@@ -14,7 +14,7 @@ _OPTIONS_OF = {  # option → its usual value, and the smoothings that heed it
     "buckets": (32, ("jelinek-mercer",)),
 }
 
-train = typer.Typer(help="Train a model; choose its kind.")
+train = typer.Typer()
 
 
 @train.callback()
