@@ -102,8 +102,7 @@ def save(
         dump(config)
     except (TypeError, ValueError) as error:
         raise StoreError(f"{path}: this model cannot be saved: {error}") from error
-    if path.exists() and not path.is_dir():
-        raise StoreError(f"{path}: is a file, expected a directory; choose another name")
+    check_target(path)
     with durable.system_errors_named(path, "written"):
         path.mkdir(parents=True, exist_ok=True)
         with durable.locked(path) as alone:
@@ -115,6 +114,16 @@ def save(
                 file.replace(path / CONFIG)
             durable.sync_directory(path)
             _delete_unnamed(path, {entry["file"] for entry in payloads.values()}, previous, alone)
+
+
+def check_target(directory: str | Path) -> None:
+    """What ``save`` would refuse of the place itself, for those who want to know before hours of training."""
+    path = Path(directory)
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"{path}: is a file, expected a directory; choose another name")
+    if path.is_dir():
+        with durable.system_errors_named(path, "written"):
+            _claim(path)
 
 
 def load(directory: str | Path) -> Stored:

@@ -773,3 +773,11 @@ def test_the_console_script_is_the_same_command():
     done = subprocess.run([script, "info", "nothing"], capture_output=True, text=True, check=False)
     expected = "nextword: nothing: there is no such directory; give the directory of a saved model\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_training(fail, tmp_path, monkeypatch):
+    (tmp_path / "mine.txt").write_text("keep me")
+    monkeypatch.setattr("nextword.api.train", lambda *_, **__: pytest.fail("trained in vain"))
+    (tmp_path / "text").write_text("a b\n")
+    message = f"{tmp_path}: is not empty and holds no nextword model; choose another directory or empty it"
+    assert fail(1, "train", "ngram", tmp_path / "text", "--out", tmp_path) == message

@@ -278,7 +278,7 @@ class TestWhatIsRefused:
             ([], {}, "no text was given; name at least one file, or - for standard input"),
             (["-", "-"], {}, "standard input (-) was given more than once, and can be read only once; name it once"),
             ("-", {"block_size": 0}, "block_size and max_line must be at least 1, not 0 and 1073741824"),
-            ("-", {"max_line": 0}, "block_size and max_line must be at least 1, not 8388608 and 0"),
+            ("-", {"max_line": 0}, "block_size and max_line must be at least 1, not 1048576 and 0"),
         ],
     )
     def test_arguments_that_make_no_corpus(self, paths, options, message):

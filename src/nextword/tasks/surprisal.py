@@ -81,7 +81,7 @@ def mean_rank_and_entropy(
 def _lines(lm: LanguageModel[Any], scored: ScoredBlock) -> list[LineSurprisal]:
     """The lines of a block, without rank and entropy."""
     read, eos = scored.read, lm.vocabulary.eos
-    bits = np.abs(scored.log_probs) / LN2  # abs: no -0.0
+    bits = (0.0 - scored.log_probs) / LN2  # not -log_probs, which would be -0.0 of a certain token
     ids = split_sentences(read.ids, eos)
     surprisal = np.split(bits, np.cumsum([len(line) for line in ids]))[:-1]
     end = "" if eos is None else lm.vocabulary.word(eos)

@@ -19,7 +19,7 @@ from nextword.types import Json
 __all__ = ["Block", "Corpus"]
 
 _MEMORY, _STANDARD_INPUT = "<memory>", "<stdin>"
-_BLOCK_SIZE = 8 << 20
+_BLOCK_SIZE = 1 << 20  # small enough to stay in a cache, and to share a file of a few megabytes between threads
 _HASH_IN_PLACE = 1 << 16  # bytes that are hashed sooner than a thread is asked to
 
 

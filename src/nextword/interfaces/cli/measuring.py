@@ -2,19 +2,20 @@
 
 import json
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from nextword.interfaces.cli.options import AsJson, Field, ModelDir, Quiet, Threads
-from nextword.interfaces.cli.progress import bar, note
+from nextword.interfaces.cli.progress import bar, note, stages
 from nextword.interfaces.cli.tables import number, table
 
 if TYPE_CHECKING:
     from nextword.api import LM
     from nextword.tasks.evaluate import Evaluation
-    from nextword.text.corpus import Corpus
 
 
 class _Measured(NamedTuple):
@@ -67,11 +68,12 @@ def evaluate(
     threads = threads or default_threads()
     results: list[_Measured] = []
     for directory, lm in zip(map(str, models), lms, strict=True):
-        with bar(corpus, [text], directory, quiet=quiet) as watched:
+        watch = partial(bar, corpus, [text], quiet=quiet)
+        with watch(title=directory) as watched:
             found = evaluate_model(
                 lm.model, watched.blocks, pipeline=lm.pipeline, threads=threads, keep_lines=len(models) > 1
             )
-        extras = _extras(lm, corpus, keystrokes, ranks, threads)
+        extras = _extras(lm, watch, keystrokes, ranks, threads)
         results.append(_Measured(directory, lm.model.kind, found, extras))
     if len({result.found.bytes for result in results}) > 1:
         note("the models normalise text differently: their bits per byte are over different bytes", quiet=quiet)
@@ -90,17 +92,22 @@ def evaluate(
         typer.echo(_sentence(difference))
 
 
-def _extras(lm: "LM", corpus: "Corpus", suggestions: int | None, ranks: bool, threads: int) -> dict[str, float]:
+def _extras(
+    lm: "LM", watch: Callable[..., Any], suggestions: int | None, ranks: bool, threads: int
+) -> dict[str, float]:
     extras: dict[str, float] = {}
     if ranks:
         from nextword.tasks.surprisal import mean_rank_and_entropy
 
-        reciprocal, entropy = mean_rank_and_entropy(lm.model, corpus, pipeline=lm.pipeline, threads=threads)
+        with watch(title="ranks") as watched:
+            reciprocal, entropy = mean_rank_and_entropy(lm.model, watched.blocks, pipeline=lm.pipeline, threads=threads)
         extras |= {"mean_reciprocal_rank": reciprocal, "mean_entropy": entropy}
     if suggestions is not None:
         from nextword.tasks.keystrokes import keystrokes
 
-        extras["keystrokes_saved"] = keystrokes(lm.model, corpus, pipeline=lm.pipeline, suggestions=suggestions).saved
+        with watch(title="keystrokes") as watched:
+            found = keystrokes(lm.model, watched.blocks, pipeline=lm.pipeline, suggestions=suggestions)
+        extras["keystrokes_saved"] = found.saved
     return extras
 
 
@@ -175,6 +182,7 @@ def discounts(
     ] = "whitespace",
     field: Field = "text",
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """How often bigrams seen 0 to 9 times in training come in held-out text, and what discounting makes of them.
 
@@ -186,7 +194,8 @@ def discounts(
     from nextword.text.tokenize import make_tokenizer
 
     pipeline = Pipeline(tokenizer=make_tokenizer(tokenizer))
-    found = discount_table(Corpus(train, field=field), Corpus(heldout, field=field), pipeline=pipeline)
+    with stages("counting bigrams", quiet=quiet):
+        found = discount_table(Corpus(train, field=field), Corpus(heldout, field=field), pipeline=pipeline)
     columns = {"held_out": found.held_out, "absolute": found.absolute, "good_turing": found.good_turing}
     if as_json:
         rows = [

@@ -88,6 +88,7 @@ def ngram(
     """
     from nextword.api import train as train_model
     from nextword.ngram.smoothing import Smoothing
+    from nextword.store import check_target
     from nextword.text.corpus import Corpus
     from nextword.text.normalize import Normalizer
 
@@ -104,6 +105,7 @@ def ngram(
         like_lmplz=like_lmplz,
         buckets=buckets,
     )
+    check_target(out)
     begin = time.perf_counter()
     corpus = Corpus(text, field=field)
     with bar(corpus, text, "reading", quiet=quiet) as watched:
