@@ -15,7 +15,6 @@ from nextword.ngram.table import build_table, hash_words
 from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Float_BT, Float_BV, Float_T, Ids_BT, Ids_R, Ids_T, Json
 
-LN10 = float(np.log(10.0))
 _DTYPES = {
     "starts": np.int64, "word": np.uint32, "first": np.uint32, "inner": np.float32, "leaf": np.float32,
     "table": np.uint64, "inserted": np.uint32,
@@ -127,7 +126,9 @@ class BackoffModel:
 
         ids: (T,), ``</s>`` at the end of each sentence and no ``<s>``, as ``Vocabulary.encode`` gives them.
         """
-        return self.score_stream(np.concatenate([[self._eos], ids]).astype(np.int32))[0][1:]
+        stream = np.empty(len(ids) + 1, dtype=np.int32)
+        stream[0], stream[1:] = self._eos, ids
+        return self.score_stream(stream)[0][1:]
 
     def score_stream(self, stream: Ids_T) -> tuple[Float_T, Array]:
         """Log-probability of each id given those before it, (T,) nats, and the order of the longest n-gram found there.
@@ -137,7 +138,6 @@ class BackoffModel:
         """
         out, found = np.empty(len(stream), dtype=np.float64), np.empty(len(stream), dtype=np.int16)
         kernels.score(stream, self.order, self._bos, self._eos, self.table, self.inner, self.leaf, out, found)
-        out *= LN10
         return out, found
 
     def _check_ids(self, tokens: Ids_BT) -> None:

@@ -17,10 +17,11 @@ from numba.extending import intrinsic
 
 from nextword.types import Array, Float_T, Ids_BT, Ids_T
 
-BLOCK = 512  # tokens whose memory is fetched together
+BLOCK = 256  # tokens whose memory is fetched together
 # Slots looked at, at most: a damaged table may have no empty one. In a sound one, two thirds full, runs between empty
 # slots are longer with a probability of e**-70.
 LONGEST_RUN = 1024
+LN10 = float(np.log(10.0))
 _K1 = np.uint64(0x9E3779B97F4A7C15)
 _K2 = np.uint64(0xD6E8FEB86659FD93)
 _ONE = np.uint64(1)
@@ -176,7 +177,7 @@ def _ask(table, h, word):  # type: ignore[no-untyped-def]
 def score(
     ids: Ids_T, order: int, bos: int, eos: int, table: Array, inner: Array, leaf: Array, out: Float_T, orders: Array
 ) -> None:
-    """Log10 probability of every token of ``ids``, each given those before it, up to ``</s>`` or a -1.
+    """Log-probability, nats, of every token of ``ids``, each given those before it, up to ``</s>`` or a -1.
 
     ids: (T,), begins with ``</s>`` or context. out: (T,) float64; 0 at -1, -inf at ``<s>``. orders: (T,) int16,
     the order of the longest n-gram found.
@@ -204,7 +205,7 @@ def score(
                 after_end = i > 0 and ids[i - 1] == eos
                 for j in range(k, min(found[row - 1], reach[row - 1], order - 1) + 1):
                     total += np.float64(inner[bos if after_end else nodes[j - 1, row - 1], 1])
-                out[i] = total if ids[i] != bos else -np.inf
+                out[i] = total * LN10 if ids[i] != bos else -np.inf
             orders[i] = k
         _carry(end - begin, nodes, found, reach)
 
@@ -244,7 +245,6 @@ def distribution(
     bits = index_bits(ngrams)
     nodes = np.empty(order, dtype=np.int64)
     weights = np.zeros(order + 1, dtype=np.float64)
-    scale = np.log(10.0)
     for b in range(len(contexts)):
         length = 0
         h = _ZERO
@@ -260,14 +260,14 @@ def distribution(
             weights[j - 1] = weights[j] + np.float64(inner[nodes[j - 1], 1])
         for w in range(size):
             p = np.float64(inner[w, 0]) if below > 0 else np.float64(leaf[w])
-            out[b, w] = (p + weights[0]) * scale
+            out[b, w] = (p + weights[0]) * LN10
         for j in range(1, length + 1):
             last: Any = min(np.int64(first[nodes[j - 1] + 1]), ngrams)
             for g in range(np.int64(first[nodes[j - 1]]), last):
                 v = word[g]
                 if v < size:
                     p = np.float64(inner[g, 0]) if g < below else np.float64(leaf[g - below])
-                    out[b, v] = (p + weights[j]) * scale
+                    out[b, v] = (p + weights[j]) * LN10
         out[b, bos] = -np.inf
 
 
