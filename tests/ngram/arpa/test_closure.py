@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nextword.errors import ArpaError
 from nextword.ngram.arpa import read_arpa, write_arpa
-from nextword.ngram.backoff import LN10
+from nextword.ngram.kernels import LN10
 from nextword.text.vocabulary import SPECIALS
 from ngram.arpa.samples import assert_same, ngrams
 
