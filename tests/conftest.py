@@ -12,6 +12,15 @@ settings.register_profile("nextword", derandomize=True, deadline=None)  # the sa
 settings.load_profile("nextword")
 
 
+def pytest_configure():
+    """Drop compiled kernels older than the source: Numba notices a change in their own file, not in one they inline."""
+    sources = [file.stat().st_mtime for file in (ROOT / "src").rglob("*.py")]
+    compiled = list((ROOT / "src").rglob("*.nb[ci]"))
+    if compiled and max(sources) > min(file.stat().st_mtime for file in compiled):
+        for file in compiled:
+            file.unlink(missing_ok=True)
+
+
 def shared(path: str) -> Path:
     """A path in the shared data (NEXTWORD_SHARED, or ``shared`` beside the project); skips where it is absent."""
     found = Path(os.environ.get("NEXTWORD_SHARED", ROOT.parent / "shared")) / path
