@@ -32,8 +32,8 @@ check: $(STAMP)  ## Lint, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP)  ## Rerun the benchmarks (PEER=path of a Python environment that has kenlm)
-	set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script"; done
+bench: $(STAMP)  ## Rerun the benchmarks (PEER=folder of the peers, ARGS="--rounds 7")
+	set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
 
 wheel: $(STAMP)  ## Build the wheel and run the tests against it, installed alone
 	rm -rf dist $(WHEEL_VENV)

@@ -25,6 +25,8 @@ from harness.setting import Setting, nextword, our_worker
 from harness.tables import megabytes, ratio, show, speeds, spread
 from harness.timing import Json, Run, alternate, command
 
+from nextword.text.embedded import embedded_sentences
+
 SHARED = Path(os.environ.get("NEXTWORD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 WIKITEXT = SHARED / "data" / "wikitext-2"
 TIMES = 40  # how often the test text is repeated for evaluation
@@ -201,17 +203,28 @@ def arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if (given.train is None) != (given.test is None):
         parser.error("--train and --test go together")
-    if given.train is None and not WIKITEXT.exists():
-        parser.error(f"WikiText-2 is not in {WIKITEXT}; set NEXTWORD_SHARED, or give --train FILE and --test FILE")
     return given
+
+
+def texts_to_use(given: argparse.Namespace, work: Path) -> tuple[Path, Path, bool]:
+    """Training text, test text, and whether they are WikiText-2; without it, the prose that Python carries."""
+    if given.train is not None:
+        return given.train, given.test, False
+    if WIKITEXT.exists():
+        return WIKITEXT / "train.txt", WIKITEXT / "test.txt", True
+    print(f"WikiText-2 is not in {WIKITEXT} (NEXTWORD_SHARED says where): Python's own documentation stands in for it")
+    sentences = embedded_sentences()
+    for name, lines in (("prose-train.txt", sentences[:-250]), ("prose-test.txt", sentences[-250:])):
+        (work / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return work / "prose-train.txt", work / "prose-test.txt", False
 
 
 def main() -> None:
     """Prepare texts and models, then print each claim's table."""
     given = arguments()
-    train, test = given.train or WIKITEXT / "train.txt", given.test or WIKITEXT / "test.txt"
     with tempfile.TemporaryDirectory(prefix="nextword-bench-") as folder:
         work = Path(folder)
+        train, test, wikitext = texts_to_use(given, work)
         texts = copy_text(train, work / "train.txt"), copy_text(test, work / "test.txt")
         long_test = copy_text(test, work / "long-test.txt", times=TIMES)
         bench = Setting(*texts, long_test, work, given.order, given.rounds, peers.find(given))
@@ -231,7 +244,7 @@ def main() -> None:
             )
         loading(bench, models)
         starting(bench)
-        perplexities(bench, known=KNOWN if given.train is None and given.order == 5 else {})
+        perplexities(bench, known=KNOWN if wikitext and given.order == 5 else {})
 
 
 if __name__ == "__main__":

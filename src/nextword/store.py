@@ -135,6 +135,12 @@ def load(directory: str | Path) -> Stored:
     return _consistently(Path(directory), _open)
 
 
+def size(directory: str | Path) -> int:
+    """Bytes on disk of the model in ``directory``, configuration and payloads. Raises StoreError if there is none."""
+    payloads = sum(int(entry["bytes"]) for entry in read_config(directory)["payloads"].values())
+    return (Path(directory) / CONFIG).stat().st_size + payloads
+
+
 def verify(directory: str | Path) -> None:
     """Read every payload and compare it with its hash; the first that differs is a StoreError."""
     _consistently(Path(directory), _check_hashes)

@@ -781,3 +781,32 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(fail, tmp_pat
     (tmp_path / "text").write_text("a b\n")
     message = f"{tmp_path}: is not empty and holds no nextword model; choose another directory or empty it"
     assert fail(1, "train", "ngram", tmp_path / "text", "--out", tmp_path) == message
+
+
+def test_an_empty_text_gives_no_table(fail, folder, tmp_path):
+    out = tmp_path / "empty.tsv"
+    message = "empty.txt: the text is empty: there is nothing to score; give a file with at least one line"
+    assert fail(1, "score", "w", "empty.txt", "--out", out) == message
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_that_breaks_off_leaves_no_file(fail, tmp_path):
+    (tmp_path / "bad.txt").write_bytes(b"the students\n" * 40_000 + b"\xff\n")
+    assert "is not UTF-8" in fail(
+        1, "score", "w", tmp_path / "bad.txt", "--surprisal-only", "--out", tmp_path / "x.tsv"
+    )
+    assert [file.name for file in tmp_path.iterdir()] == ["bad.txt"]
+
+
+def test_held_out_text_for_a_smoothing_that_does_not_learn_is_a_mistake(fail):
+    message = "--valid has no effect on witten-bell; it is for --smoothing jelinek-mercer"
+    assert (
+        fail(2, "train", "ngram", "train.txt", "--smoothing", "witten-bell", "--valid", "test.txt", "--out", "v")
+        == message
+    )
+
+
+def test_empty_held_out_text_is_said_to_be_empty(fail):
+    options = ["--smoothing", "jelinek-mercer", "--valid", "empty.txt", "--out", "v"]
+    message = "the held-out text is empty; give --valid a file with at least one line"
+    assert fail(1, "train", "ngram", "train.txt", *options) == message

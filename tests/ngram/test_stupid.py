@@ -49,3 +49,12 @@ def test_it_is_a_scorer_and_no_language_model():
     assert not isinstance(model, LanguageModel)
     padded, _ = model.token_log_probs(np.array([[3, -1]], dtype=np.int32))
     assert padded[0].tolist() == [pytest.approx(math.log(1.0)), 0.0]
+
+
+def test_what_pruning_drops_is_shared_out_to_nobody():
+    lines = [["a", "b"], ["a", "b"], ["a", "c"], ["b", "c"]]
+    model = train_ngram(corpus(lines), order=2, smoothing="stupid-backoff", prune=[0, 1])
+    scores, _ = model.token_log_probs(model.vocabulary.ids(["a", "b"])[None])
+    assert np.exp(scores[0]).tolist() == pytest.approx([3 / 4, 2 / 3])  # c(<s> a) / c(<s>), c(a b) / c(a)
+    scores, _ = model.token_log_probs(model.vocabulary.ids(["a", "c"])[None])
+    assert np.exp(scores[0, 1]) == pytest.approx(0.4 * 2 / 12)  # a c was dropped: 0.4 c(c) / c(all)

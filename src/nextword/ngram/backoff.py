@@ -96,6 +96,7 @@ class BackoffModel:
 
     def log_probs(self, state: Ids_BT) -> Float_BV:
         """Log-probabilities of every next word, (B, V) nats; ``<s>`` has -inf."""
+        self._check_ids(state)
         out = np.empty((len(state), len(self.vocabulary)), dtype=np.float64)
         arguments = (self.order, self._bos, self.table, self.word, self.first, self.inner, self.leaf)
         kernels.distribution(np.ascontiguousarray(state, dtype=np.int32), *arguments, out)
@@ -113,7 +114,6 @@ class BackoffModel:
 
     def token_log_probs(self, tokens: Ids_BT, state: Ids_BT | None = None) -> tuple[Float_BT, Ids_BT]:
         """Log-probability of each token in its row, (B, T) nats, and the state after; -1 scores 0."""
-        self._check_ids(tokens)
         batch, time = tokens.shape
         before = self.start(batch) if state is None else state
         barrier = np.full((batch, 1), -1, dtype=np.int32)
@@ -134,8 +134,9 @@ class BackoffModel:
         """Log-probability of each id given those before it, (T,) nats, and the order of the longest n-gram found there.
 
         A context reaches back to the last ``</s>``, which stands for the ``<s>`` after it, to ``<s>``, or to a -1.
-        ``<s>`` scores -inf and -1 scores 0.
+        ``<s>`` scores -inf and -1 scores 0. Raises VocabularyError for an id beyond the vocabulary.
         """
+        self._check_ids(stream)
         out, found = np.empty(len(stream), dtype=np.float64), np.empty(len(stream), dtype=np.int16)
         kernels.score(stream, self.order, self._bos, self._eos, self.table, self.inner, self.leaf, out, found)
         return out, found

@@ -62,7 +62,7 @@ def estimate(
     """Probabilities of one order given the order below.
 
     adjusted: (N,) counts. kept: (N,) bool, False for what pruning will drop, or empty for nothing. lower: (N below,)
-    probabilities; for order 1 the single number 1/V. words: V.
+    probabilities; for order 1 the share of a word and that of ``<unk>``. words: V.
     """
     result = Estimates(np.empty(len(level)), np.empty(len(level.first) - 1))
     ratios = np.zeros(64)

@@ -25,13 +25,12 @@ def learn_weights(relative: Array, contexts: Array, words: int, *, buckets: int 
 
     relative: (T, order), p_mle of each held-out token after its contexts of 0 to order - 1 words, 0 where unseen.
     contexts: (T, order), c(h) of those contexts, 0 for one that was never seen. words: V. Each round of EM raises the
-    likelihood (times the prior's); it ends when a round adds less than 1e-7 nats a token.
+    likelihood times the prior; it ends when the likelihood gains less than 1e-7 nats a token.
     """
     time, order = relative.shape
     seen = contexts > 0
     bucket = np.minimum(np.log2(np.maximum(contexts, 1)).astype(np.int64), buckets - 1)
     cell = bucket + BUCKETS * np.arange(order)
-    visits = np.bincount(cell[seen], minlength=order * BUCKETS)
     weights = np.full(order * BUCKETS, 0.5)
     before = -np.inf
     for _ in range(_ROUNDS):
@@ -55,7 +54,6 @@ def learn_weights(relative: Array, contexts: Array, words: int, *, buckets: int 
         if now - before < _TOLERANCE * time:
             break
         before = now
-    weights[visits == 0] = 0.5
     result = weights.reshape(order, BUCKETS)
     result[:, buckets:] = result[:, buckets - 1 : buckets]
     return result

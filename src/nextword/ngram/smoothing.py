@@ -27,10 +27,11 @@ _FALLBACK = (0.5, 1.0, 1.5)
 class Smoothing:
     """An estimator and its settings.
 
-    name: one of NAMES. alpha: what ``add`` adds. discount: the fixed d of ``absolute`` and ``kneser-ney``, between 0
-    and 1; estimated if None. katz_k: counts above it are trusted. discount_fallback: use 0.5, 1, 1.5 for an order
-    whose counts give no usable discounts, instead of an error. interpolate_unigrams: give unigrams a uniform share.
-    like_lmplz: count discounts as KenLM's lmplz does. buckets: 1 gives ``jelinek-mercer`` one weight per order.
+    name: one of NAMES. alpha: what ``add`` adds. discount: the fixed d of ``absolute``, ``kneser-ney`` and Katz's
+    fallback, between 0 and 1; estimated if None. katz_k: counts above it are trusted. discount_fallback: use 0.5, 1,
+    1.5 for an order whose counts give no usable discounts, instead of an error. interpolate_unigrams: give unigrams a
+    uniform share. like_lmplz: count discounts as KenLM's lmplz does. buckets: 1 gives ``jelinek-mercer`` one weight
+    per order.
     """
 
     name: Name = "modified-kneser-ney"

@@ -1,4 +1,4 @@
-"""Building the hash table of an n-gram model, on all cores.
+"""Building the hash table of an n-gram model, on several threads.
 
 Entries are first scattered by the high bits of their hashes; each part's inserts then stay within a stretch of the
 table that fits a cache. Threads own disjoint stretches; the few entries that run over a stretch's end go in last.
@@ -10,14 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
-from nextword.errors import EstimationError
 from nextword.ngram.kernels import extend_hash, home_slot, index_bits
 from nextword.types import Array
 
 SLOTS_PER_NGRAM = 1.5
 _PARTS = 256
 _EMPTY = np.uint64(0)
-_MAX_SLOTS = 2**32 - 1
+MAX_SLOTS = 2**32 - 1
 
 
 def ngram_hashes(suffix: Sequence[Array], first: Sequence[Array], vocabulary_size: int) -> list[Array]:
@@ -39,12 +38,10 @@ def ngram_hashes(suffix: Sequence[Array], first: Sequence[Array], vocabulary_siz
 def build_table(hashes: Sequence[Array], vocabulary_size: int, *, threads: int = 2) -> Array:
     """The hash table of n-grams whose hashes are given order by order; indices go on from the vocabulary's.
 
-    Raises EstimationError if there are more n-grams than 32 bits can number.
+    There must be fewer slots than MAX_SLOTS.
     """
     total = sum(map(len, hashes))
     size = int(total * SLOTS_PER_NGRAM) + 8
-    if size > _MAX_SLOTS:
-        raise EstimationError(f"{total:,} n-grams are more than one model can hold (2,863,311,525); prune with --prune")
     table = np.zeros(size, dtype=np.uint64)
     bits = int(index_bits(vocabulary_size + total))
     entries, ends = _scatter(hashes, vocabulary_size, total, threads)

@@ -1,13 +1,13 @@
 """Text in, n-gram model out."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from nextword.errors import EstimationError
+from nextword.errors import EstimationError, UsageError
 from nextword.ngram.backoff import BackoffModel
 from nextword.ngram.counting import Level, count_ngrams
 from nextword.ngram.estimate import Estimates, adjusted_counts, bos_slices, counts_of_counts, estimate
@@ -15,7 +15,7 @@ from nextword.ngram.interpolation import held_out_frequencies, learn_weights
 from nextword.ngram.pruning import kept_ngrams, thresholds, without
 from nextword.ngram.smoothing import Name, Rule, Smoothing, make_rule
 from nextword.ngram.stupid import StupidBackoff
-from nextword.ngram.table import build_table, ngram_hashes
+from nextword.ngram.table import MAX_SLOTS, SLOTS_PER_NGRAM, build_table, ngram_hashes
 from nextword.text.corpus import Block
 from nextword.text.encode import BOS
 from nextword.text.indexing import Indexer
@@ -39,7 +39,7 @@ class NgramSettings:
     order: int = 5
     smoothing: Smoothing = field(default_factory=Smoothing)
     prune: Sequence[int] = (0,)
-    limit_vocab: Iterable[str] | None = None
+    limit_vocab: Collection[str] | None = None
     threads: int = field(default_factory=default_threads)
 
 
@@ -51,7 +51,7 @@ def train_ngram(
     prune: Sequence[int] = (0,),
     min_count: int = 1,
     vocab_size: int | None = None,
-    limit_vocab: Iterable[str] | None = None,
+    limit_vocab: Collection[str] | None = None,
     valid: Iterable[Block] | None = None,
     pipeline: Pipeline | None = None,
     threads: int | None = None,
@@ -116,6 +116,8 @@ class _Run:
         prune = thresholds(settings.prune, settings.order)
         allowed = None
         if settings.limit_vocab is not None:
+            if isinstance(settings.limit_vocab, str):
+                raise UsageError("limit_vocab is a list of words, not one string; split it")
             allowed = np.zeros(len(vocabulary), dtype=bool)
             allowed[vocabulary.ids(settings.limit_vocab)] = True
             allowed[[vocabulary[word] for word in ("<unk>", "<s>", "</s>")]] = True
@@ -123,7 +125,9 @@ class _Run:
         unigrams = int(self.kept[0].sum()) if len(self.kept[0]) else len(vocabulary)
         self.words = unigrams - 1  # V: <s> is never predicted
         self.weights: Array | None = None
-        if self.smoothing.name == "jelinek-mercer" and held_out:
+        if self.smoothing.name == "jelinek-mercer" and held_out is not None:
+            if not sum(map(len, held_out)):
+                raise EstimationError("the held-out text is empty; give --valid a file with at least one line")
             relative, contexts = held_out_frequencies(levels, held_out, threads=settings.threads)
             self.weights = learn_weights(relative, contexts, self.words, buckets=self.smoothing.buckets)
 
@@ -158,6 +162,8 @@ class _Run:
             level = replace(level, suffix=suffix)
         if self.smoothing.name in ("add", "laplace"):
             lower = np.full(len(lower), 1 / self.words)
+        elif self.smoothing.name == "stupid-backoff":  # relative frequencies: no share of what pruning drops
+            lower = np.zeros_like(lower)
         arguments = (level, adjusted, self.kept[k], lower, self.words)
         return rule, estimate(self.smoothing, rule, *arguments, threads=self.settings.threads)
 
@@ -211,12 +217,16 @@ class _Run:
         return Vocabulary.from_words([self.vocabulary.word(int(i)) for i in np.flatnonzero(self.kept[0])])
 
     def _details(self, rules: list[Rule]) -> Json:
-        details: dict[str, Any] = {"smoothing": self.smoothing.name}
+        details: dict[str, Any] = {"smoothing": self.smoothing.name, "options": asdict(self.smoothing)}
+        if self.settings.limit_vocab is not None:
+            details["limit_vocab"] = len(self.settings.limit_vocab)
         if any(len(rule.discounts) > 2 or rule.discounts[1] for rule in rules):
             details["discounts"] = [[round(float(d), 6) for d in rule.discounts[1:]] for rule in rules]
         if self.weights is not None:
             details["weights"] = [[round(float(x), 6) for x in row] for row in self.weights]
         details["notes"] = [rule.note for rule in rules if rule.note]
+        if len(self.levels) > 1:  # V counts <unk> and </s>: <s> is never predicted, </s> never a context
+            details["bigram_coverage"] = len(self.levels[1]) / (len(self.vocabulary) - 1) ** 2
         details["zipf_exponent"] = zipf_exponent(self.levels[0].count[len(SPECIALS) :])
         details["zipf_exponent_of"] = "word counts in the training text"
         return details
@@ -244,6 +254,8 @@ def assemble(
 ) -> BackoffModel:
     """A model from its n-grams, their probabilities, and the back-off weights of all but the highest order."""
     sizes = [len(level) for level in levels]
+    if sum(sizes) * SLOTS_PER_NGRAM >= MAX_SLOTS:
+        raise EstimationError(f"{sum(sizes):,} n-grams are more than one model can hold; drop rare ones with --prune")
     starts = np.concatenate([[0, 0], np.cumsum(sizes)]).astype(np.int64)
     below = int(starts[-2])
     first = np.empty(below + 1, dtype=np.uint32)

@@ -119,7 +119,7 @@ def _row(data: "_Data", name: Name, order: int, out: Path, threads: int) -> Row:
         label,
         order,
         len(model),
-        sum(file.stat().st_size for file in directory.iterdir()),
+        store.size(directory),
         seconds,
         found.perplexity,
         found.perplexity_excluding_oov,

@@ -10,7 +10,7 @@ from nextword.types import Array, Json
 
 
 def describe(model: Any) -> Json:
-    """Order, n-grams per order, vocabulary, and the share of possible bigrams that the model holds."""
+    """Order, n-grams per order, vocabulary, and the share of the V² possible bigrams that were seen."""
     vocabulary = model.vocabulary
     described: Json = {"kind": model.kind, "vocabulary": len(vocabulary), "context_length": model.context_length}
     described["oov_policy"] = (
@@ -20,8 +20,7 @@ def describe(model: Any) -> Json:
         counts = model.counts()
         # one probability each, and a back-off weight below the highest order
         described |= {"order": model.order, "ngrams": counts, "parameters": sum(counts) + sum(counts[:-1])}
-        if model.order > 1:
-            # <s> is never predicted and </s> never a context; V counts <unk> and </s>
+        if model.order > 1:  # of a model from an ARPA file: those it holds
             described["bigram_coverage"] = counts[1] / (len(vocabulary) - 1) ** 2
     details: Json = getattr(model, "details", {})
     if isinstance(model, BackoffModel) and "zipf_exponent" not in details:  # it came from an ARPA file: no word counts

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -133,8 +134,8 @@ def _print_best(rows: "list[Row]", context: str, out: Path) -> None:
         typer.echo(f"  {sentence}")
     typer.echo(
         f"\nThe models are in {out}. Try next:\n"
-        f'  nextword next {best.directory} "{context}" -k 5\n'
-        f"  nextword generate {best.directory} --top-p 0.9 -n 3\n"
-        f"  nextword info {best.directory}\n"
+        f"  nextword next {quote(best.directory)} {quote(context)} -k 5\n"
+        f"  nextword generate {quote(best.directory)} --top-p 0.9 -n 3\n"
+        f"  nextword info {quote(best.directory)}\n"
         f"  nextword compare YOUR_TEXT.txt"
     )

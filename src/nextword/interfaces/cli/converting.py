@@ -32,7 +32,9 @@ def convert(
         elif source.name.endswith(_ARPA):
             from nextword.api import LM
             from nextword.ngram.arpa import read_arpa
+            from nextword.store import check_target
 
+            check_target(target)
             LM(read_arpa(source)).save(target)
         else:
             raise UsageError("one of IN and OUT must be an ARPA file (.arpa, .arpa.gz), the other a model directory")

@@ -45,7 +45,9 @@ class _Measured(NamedTuple):
 
 def evaluate(
     models: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Model directories.", show_default=False)],
-    text: Annotated[str, typer.Option(metavar="FILE", help="The text to predict, one sentence a line; - is stdin.")],
+    text: Annotated[
+        str, typer.Option(metavar="FILE", help="The text to predict, a sentence a line; - is stdin, once.")
+    ],
     keystrokes: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="Also the keystrokes saved by a keyboard that shows K words.")
     ] = None,
@@ -60,10 +62,13 @@ def evaluate(
     Example: nextword evaluate wiki5 wiki3 --text test.txt
     """
     from nextword.api import load
+    from nextword.errors import UsageError
     from nextword.ngram.train import default_threads
     from nextword.tasks.evaluate import evaluate as evaluate_model
     from nextword.text.corpus import Corpus
 
+    if text == "-" and (len(models) > 1 or ranks or keystrokes is not None):
+        raise UsageError("<stdin> can be read only once, and is needed a second time; save it to a file and name that")
     lms, corpus = [load(directory) for directory in models], Corpus(text, field=field)
     threads = threads or default_threads()
     results: list[_Measured] = []
@@ -148,7 +153,7 @@ def info(
 
     lm = load(model)
     described = describe(lm.model)
-    described["bytes"] = sum(file.stat().st_size for file in model.iterdir() if file.is_file())
+    described["bytes"] = store.size(model)
     described["text"] = lm.pipeline.config()
     described |= {name: lm.info[name] for name in ("trained_on", "settings") if lm.info.get(name)}
     if verify:

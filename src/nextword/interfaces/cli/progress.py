@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from nextword.ngram.train import Progress
 
-_PLAIN = {"", ".txt", ".jsonl"}
+_PLAIN = {"", ".txt"}
 
 
 def note(message: str, *, quiet: bool = False) -> None:

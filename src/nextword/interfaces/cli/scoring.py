@@ -1,12 +1,15 @@
 """``nextword score``: surprisal token by token."""
 
+import errno
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -59,6 +62,7 @@ def score(
         lines = surprisals(
             lm.model, watched.blocks, pipeline=lm.pipeline, distributions=not surprisal_only, threads=threads
         )
+        lines = _not_empty(lines, file)
         if format is Format.PARQUET:
             _write_parquet(lines, out)
             return
@@ -72,8 +76,30 @@ def _opened(out: Path) -> Iterator[IO[str]]:
     if str(out) == "-":
         yield sys.stdout
     else:
-        with out.open("w", encoding="utf-8", newline="\n") as stream:
+        with _whole(out) as file, file.open("w", encoding="utf-8", newline="\n") as stream:
             yield stream
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """A file that gets the name ``out`` when all of it is written, and no name if something fails before."""
+    from nextword.durable import temporary
+
+    if not out.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(out))
+    with temporary(out.parent) as file:
+        yield file
+        file.replace(out)
+
+
+def _not_empty(lines: "Iterator[LineSurprisal]", file: str) -> "Iterator[LineSurprisal]":
+    """The same lines. Raises TextError if there are none."""
+    from nextword.errors import TextError
+
+    first = next(lines, None)
+    if first is None:
+        raise TextError(f"{file}: the text is empty: there is nothing to score; give a file with at least one line")
+    return chain([first], lines)
 
 
 def _columns(number: int, line: "LineSurprisal") -> dict[str, list[Any]]:
@@ -124,15 +150,12 @@ def _write_parquet(lines: "Iterable[LineSurprisal]", out: Path) -> None:
         arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
         raise UsageError("--format parquet needs pyarrow; install it with: pip install 'nextword[data]'") from None
-    writer = None
-    try:
+    with _whole(out) as file, ExitStack() as stack:
+        writer = None
         for columns in _row_groups(lines):
             group = arrow.table(columns)
-            writer = writer or parquet.ParquetWriter(out, group.schema)
+            writer = writer or stack.enter_context(parquet.ParquetWriter(file, group.schema))
             writer.write_table(group)
-    finally:
-        if writer is not None:
-            writer.close()
 
 
 def _row_groups(lines: "Iterable[LineSurprisal]") -> Iterator[dict[str, list[Any]]]:

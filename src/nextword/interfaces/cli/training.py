@@ -12,6 +12,7 @@ _OPTIONS_OF = {  # option → its usual value, and the smoothings that heed it
     "alpha": (1.0, ("add",)),
     "discount": (None, ("absolute", "katz", "kneser-ney")),
     "buckets": (32, ("jelinek-mercer",)),
+    "valid": (None, ("jelinek-mercer",)),
 }
 
 train = typer.Typer()
@@ -92,7 +93,7 @@ def ngram(
     from nextword.text.corpus import Corpus
     from nextword.text.normalize import Normalizer
 
-    _check_relevant(smoothing, alpha=alpha, discount=discount, buckets=buckets)
+    _check_relevant(smoothing, alpha=alpha, discount=discount, buckets=buckets, valid=valid)
     settings: dict[str, Any] = {"prune": _thresholds(prune), "min_count": min_count, "vocab_size": vocab_size}
     if limit_vocab is not None:
         settings["limit_vocab"] = _listed_words(limit_vocab)
@@ -129,7 +130,7 @@ def ngram(
     note(f"{out}: {len(lm.model):,} n-grams ({counts}) in {time.perf_counter() - begin:.1f} s", quiet=quiet)
 
 
-def _check_relevant(smoothing: str, **options: float | None) -> None:
+def _check_relevant(smoothing: str, **options: object) -> None:
     """An option that the chosen smoothing would ignore is a mistake."""
     from nextword.errors import UsageError
 
