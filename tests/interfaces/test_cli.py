@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from subprocess import PIPE
 
@@ -114,14 +113,10 @@ def test_every_command_is_in_the_help(succeed):
     assert succeed() == out
 
 
-def test_help_is_quick():
-    seconds = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        done = process("--help", stdout=subprocess.DEVNULL)
-        assert done.wait() == 0
-        seconds.append(time.perf_counter() - begin)
-    assert min(seconds) < 0.3
+def test_help_waits_for_no_compiler():
+    code = "import sys; from nextword.interfaces.cli import run; run(['--help']); print({'numba'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")
 
 
 def test_version(succeed):
