@@ -191,6 +191,13 @@ def encode_growing(
 
 
 @njit(cache=True, nogil=True)
+def count(ids: Array, counts: Array) -> None:
+    """Add one to ``counts`` for each id; the cost is that of the ids, however many words are known."""
+    for word in ids:
+        counts[word] += 1
+
+
+@njit(cache=True, nogil=True)
 def fill_table(blob: Bytes, offsets: Array, table: Array) -> int:
     """Enter every word of ``blob`` into an empty ``table``; returns the first id whose word is there twice, or -1."""
     for word in range(len(offsets) - 1):

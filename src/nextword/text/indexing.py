@@ -65,7 +65,7 @@ class Indexer:
         """How often each word came, (words,)."""
         counts = np.zeros(self._words, dtype=np.int64)
         for chunk in self._chunks:
-            counts += np.bincount(chunk, minlength=self._words)
+            encode.count(chunk, counts)
         return counts
 
     def _tokens(self, new_ids: Array) -> Ids_T:
