@@ -211,7 +211,7 @@ def test_errors_of_training():
         trained(smoothing="kn")
     with pytest.raises(UsageError, match="^unknown tokenizer 'bites'; expected whitespace"):
         trained(tokenizer="bites")
-    with pytest.raises(EstimationError, match="^the training text is empty: a model needs at least one line$"):
+    with pytest.raises(EstimationError, match="^the training text is empty; give a file with at least one line$"):
         nextword.train(Corpus.from_text(""))
     with pytest.raises(TextError, match="there is no such file"):
         nextword.train("nothing.txt")

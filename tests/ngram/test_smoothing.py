@@ -73,7 +73,7 @@ def test_jelinek_mercer_needs_held_out_text():
 
 
 def test_empty_text():
-    with pytest.raises(EstimationError, match="the training text is empty: a model needs at least one line"):
+    with pytest.raises(EstimationError, match="the training text is empty; give a file with at least one line"):
         train_ngram([])
 
 

@@ -50,7 +50,7 @@ class BackoffModel:
         self.inner, self.leaf = arrays["inner"], arrays["leaf"]
         self.table, self.inserted = arrays["table"], arrays["inserted"]
         assert vocabulary.bos is not None and vocabulary.eos is not None  # _check has seen to it; this tells mypy
-        self._bos, self._eos = vocabulary.bos, vocabulary.eos
+        self.bos, self.eos = vocabulary.bos, vocabulary.eos
 
     @classmethod
     def from_trie(
@@ -91,14 +91,14 @@ class BackoffModel:
     def start(self, batch: int) -> Ids_BT:
         """(B, order - 1) ids: ``<s>`` last, -1 before it."""
         state = np.full((batch, self.context_length), -1, dtype=np.int32)
-        state[:, -1:] = self._bos
+        state[:, -1:] = self.bos
         return state
 
     def log_probs(self, state: Ids_BT) -> Float_BV:
         """Log-probabilities of every next word, (B, V) nats; ``<s>`` has -inf."""
         self._check_ids(state)
         out = np.empty((len(state), len(self.vocabulary)), dtype=np.float64)
-        arguments = (self.order, self._bos, self.table, self.word, self.first, self.inner, self.leaf)
+        arguments = (self.order, self.bos, self.table, self.word, self.first, self.inner, self.leaf)
         kernels.distribution(np.ascontiguousarray(state, dtype=np.int32), *arguments, out)
         return out
 
@@ -106,7 +106,7 @@ class BackoffModel:
         """The last ``order - 1`` ids after reading (B, T) more; ``</s>`` returns to the state after ``<s>``."""
         self._check_ids(tokens)
         history = np.concatenate([state, tokens], axis=1).astype(np.int32)
-        return np.asarray(kernels.last_context(history, self.context_length, self._bos, self._eos))
+        return np.asarray(kernels.last_context(history, self.context_length, self.bos, self.eos))
 
     def select(self, state: Ids_BT, rows: Ids_R) -> Ids_BT:
         """Rows of the state, reordered or repeated."""
@@ -114,21 +114,17 @@ class BackoffModel:
 
     def token_log_probs(self, tokens: Ids_BT, state: Ids_BT | None = None) -> tuple[Float_BT, Ids_BT]:
         """Log-probability of each token in its row, (B, T) nats, and the state after; -1 scores 0."""
-        batch, time = tokens.shape
-        before = self.start(batch) if state is None else state
-        barrier = np.full((batch, 1), -1, dtype=np.int32)
-        stream = np.concatenate([barrier, before, tokens], axis=1).astype(np.int32)
+        before = self.start(len(tokens)) if state is None else state
+        stream = rows_as_stream(before, tokens)
         scores, _ = self.score_stream(stream.ravel())
-        return scores.reshape(stream.shape)[:, stream.shape[1] - time :], self.advance(before, tokens)
+        return scores.reshape(stream.shape)[:, 1 + before.shape[1] :], self.advance(before, tokens)
 
     def stream_log_probs(self, ids: Ids_T) -> Float_T:
         """Log-probability of each token of whole sentences end to end, (T,) nats; the fast door for long texts.
 
         ids: (T,), ``</s>`` at the end of each sentence and no ``<s>``, as ``Vocabulary.encode`` gives them.
         """
-        stream = np.empty(len(ids) + 1, dtype=np.int32)
-        stream[0], stream[1:] = self._eos, ids
-        return self.score_stream(stream)[0][1:]
+        return self.score_stream(sentences_as_stream(ids, self.eos))[0][1:]
 
     def score_stream(self, stream: Ids_T) -> tuple[Float_T, Array]:
         """Log-probability of each id given those before it, (T,) nats, and the order of the longest n-gram found there.
@@ -138,13 +134,26 @@ class BackoffModel:
         """
         self._check_ids(stream)
         out, found = np.empty(len(stream), dtype=np.float64), np.empty(len(stream), dtype=np.int16)
-        kernels.score(stream, self.order, self._bos, self._eos, self.table, self.inner, self.leaf, out, found)
+        kernels.score(stream, self.order, self.bos, self.eos, self.table, self.inner, self.leaf, out, found)
         return out, found
 
     def _check_ids(self, tokens: Ids_BT) -> None:
         if tokens.size and not -1 <= tokens.min() <= tokens.max() < len(self.vocabulary):
             wrong = tokens[(tokens < -1) | (tokens >= len(self.vocabulary))][0]
             raise VocabularyError(f"id {wrong} is not in the vocabulary, whose ids are 0 to {len(self.vocabulary) - 1}")
+
+
+def rows_as_stream(state: Ids_BT, tokens: Ids_BT) -> Ids_BT:
+    """What ``score_stream`` reads for rows that are in ``state``: (B, 1 + order - 1 + T), a -1 before each row."""
+    barrier = np.full((len(tokens), 1), -1, dtype=np.int32)
+    return np.concatenate([barrier, state, tokens], axis=1).astype(np.int32)
+
+
+def sentences_as_stream(ids: Ids_T, eos: int) -> Ids_T:
+    """What ``score_stream`` reads for whole sentences end to end: (1 + T,), ``</s>`` before the first."""
+    stream = np.empty(len(ids) + 1, dtype=np.int32)
+    stream[0], stream[1:] = eos, ids
+    return stream
 
 
 def trie_hashes(order: int, starts: Array, word: Array, first: Array) -> list[Array]:

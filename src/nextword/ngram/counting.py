@@ -103,14 +103,11 @@ def _next_level(
         n, begin, shift = int(sizes[part, 0]), begins[part], int(shifts[part])
         piece = new_group[begin : begin + n]
         packed[shift : shift + n] = piece
-        _emit(piece, new_ends, low, high, begin, shift, int(starts[part]), ids, *_columns(level), group_ends)
+        columns = (level.word, level.count, level.suffix, level.first)
+        _emit(piece, new_ends, low, high, begin, shift, int(starts[part]), ids, *columns, group_ends)
 
     list(run(emit, range(len(parts))))
     return level, packed, group_ends
-
-
-def _columns(level: Level) -> tuple[Array, Array, Array, Array]:
-    return level.word, level.count, level.suffix, level.first
 
 
 @njit(cache=True, nogil=True)

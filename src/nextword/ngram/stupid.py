@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nextword.ngram.backoff import BackoffModel
+from nextword.ngram.backoff import BackoffModel, rows_as_stream, sentences_as_stream
 from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Float_BT, Float_T, Ids_BT, Ids_T, Json
 
@@ -25,20 +25,20 @@ class StupidBackoff:
     def token_log_probs(self, tokens: Ids_BT, state: Ids_BT | None = None) -> tuple[Float_BT, Ids_BT]:
         """Log of each token's score, (B, T), and the state after; -inf for a word that was never seen."""
         before = self._table.start(len(tokens)) if state is None else state
-        stream = np.concatenate([np.full((len(tokens), 1), -1), before, tokens], axis=1).astype(np.int32)
+        stream = rows_as_stream(before, tokens)
         scores = self._score(stream.ravel()).reshape(stream.shape)
-        return scores[:, stream.shape[1] - tokens.shape[1] :], self._table.advance(before, tokens)
+        return scores[:, 1 + before.shape[1] :], self._table.advance(before, tokens)
 
     def stream_log_probs(self, ids: Ids_T) -> Float_T:
         """As ``BackoffModel.stream_log_probs``: the log score of each token of whole sentences, (T,)."""
-        return self._score(np.concatenate([[self.vocabulary.eos], ids]).astype(np.int32))[1:]
+        return self._score(sentences_as_stream(ids, self._table.eos))[1:]
 
     def _score(self, stream: Ids_T) -> Float_T:
         scores, found = self._table.score_stream(stream)
         # given up: the context there was, less the context of the longest n-gram found
         words = np.arange(len(stream))
-        barrier = np.maximum.accumulate(np.where(stream == self.vocabulary.eos, words, -1))
-        start = np.maximum.accumulate(np.where((stream == self.vocabulary.bos) | (stream < 0), words, -1))
+        barrier = np.maximum.accumulate(np.where(stream == self._table.eos, words, -1))
+        start = np.maximum.accumulate(np.where((stream == self._table.bos) | (stream < 0), words, -1))
         begin = np.maximum(np.roll(barrier, 1), np.roll(start + (stream < 0), 1))
         begin[0] = 0
         context = np.minimum(words - begin, self.context_length)

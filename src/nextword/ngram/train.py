@@ -16,7 +16,7 @@ from nextword.ngram.pruning import kept_ngrams, thresholds, without
 from nextword.ngram.smoothing import Name, Rule, Smoothing, make_rule
 from nextword.ngram.stupid import StupidBackoff
 from nextword.ngram.table import MAX_SLOTS, SLOTS_PER_NGRAM, build_table, ngram_hashes
-from nextword.text.corpus import Block
+from nextword.text.blocks import Block
 from nextword.text.encode import BOS
 from nextword.text.indexing import Indexer
 from nextword.text.pipeline import Pipeline
@@ -96,7 +96,7 @@ def train_on_tokens(
 ) -> BackoffModel | StupidBackoff:
     """As ``train_ngram``, on token ids: (1 + T,), ``</s>`` before the first sentence and at the end of each."""
     if len(tokens) < 2:
-        raise EstimationError("the training text is empty: a model needs at least one line")
+        raise EstimationError("the training text is empty; give a file with at least one line")
     progress("counting")
     levels = list(count_ngrams(tokens, len(vocabulary), settings.order, threads=settings.threads))
     run = _Run(settings, vocabulary, levels, held_out)
@@ -120,7 +120,7 @@ class _Run:
                 raise UsageError("limit_vocab is a list of words, not one string; split it")
             allowed = np.zeros(len(vocabulary), dtype=bool)
             allowed[vocabulary.ids(settings.limit_vocab)] = True
-            allowed[[vocabulary[word] for word in ("<unk>", "<s>", "</s>")]] = True
+            allowed[vocabulary.ids(SPECIALS)] = True
         self.kept = kept_ngrams(levels, prune, allowed)
         unigrams = int(self.kept[0].sum()) if len(self.kept[0]) else len(vocabulary)
         self.words = unigrams - 1  # V: <s> is never predicted

@@ -13,6 +13,7 @@ from nextword.ngram.smoothing import Name, Smoothing
 from nextword.ngram.stupid import StupidBackoff
 from nextword.ngram.train import NgramSettings, default_threads, train_on_tokens
 from nextword.tasks.evaluate import evaluate
+from nextword.tasks.reading import read_block
 from nextword.text.corpus import Corpus
 from nextword.text.indexing import Indexer
 from nextword.text.pipeline import Pipeline
@@ -139,8 +140,7 @@ class _Data:
         for block in texts.train:
             indexer.read(pipeline.canonical(block.text).text, block.where)
         self._tokens, self._vocabulary = indexer.finish()
-        valid = ((pipeline.canonical(block.text).text, block.where) for block in texts.valid)
-        self._held_out = [self._vocabulary.encode(text, where).ids for text, where in valid]
+        self._held_out = [read_block(self._vocabulary, pipeline, block).ids for block in texts.valid]
 
     def train(self, name: Name, order: int, threads: int) -> BackoffModel | StupidBackoff:
         settings = NgramSettings(order, Smoothing(name, discount_fallback=True), threads=threads)
