@@ -69,8 +69,8 @@ def test_blocks_and_chunks_change_nothing(monkeypatch):
     hidden, targets = batch(17)
     whole = gradients(softmax.loss(hidden, targets), hidden, *softmax.parameters())
     scores = softmax.token_log_probs(hidden, targets)
-    monkeypatch.setattr(losses, "_CELLS", 3 * V)
-    monkeypatch.setattr(losses, "_CHUNK", 7)
+    monkeypatch.setattr(losses, "_BYTES", 3 * V * 8)
+    monkeypatch.setattr(losses, "_CHUNK", 7 * 6)
     monkeypatch.setattr(losses, "_FREQUENT", 3)
     parts = gradients(softmax.loss(hidden, targets), hidden, *softmax.parameters())
     for a, b in zip(parts, whole, strict=True):

@@ -20,7 +20,7 @@ class _Cluster(Output):
         self.projection = nn.Linear(hidden_size, width, bias=False)
         self.softmax = Softmax(width, end - begin, bias=False)
 
-    def prepare(self, precision: torch.dtype, *, in_place: bool) -> None:
+    def prepare(self, precision: torch.dtype | None, *, in_place: bool) -> None:
         self.softmax.prepare(precision, in_place=in_place)
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class AdaptiveSoftmax(Output):
             for i, (begin, end) in enumerate(pairwise(edges), start=1)
         )
 
-    def prepare(self, precision: torch.dtype, *, in_place: bool) -> None:
+    def prepare(self, precision: torch.dtype | None, *, in_place: bool) -> None:
         """Set how ``loss`` computes, in the head and in all clusters."""
         for part in (self.head, *self._clusters()):
             part.prepare(precision, in_place=in_place)

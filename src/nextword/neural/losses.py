@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from nextword.errors import UsageError
+from nextword.neural.packed import PackedLinear
 
-_CELLS = 1 << 27  # exponentials held at once: more tokens than that allows are taken in turns
-_CHUNK = 4096  # ids whose exponentials are computed together, which should stay in a core's cache
+_BYTES = 1 << 29  # of exponentials held at once: more tokens than that allows are taken in turns
+_CHUNK = 1 << 21  # exponentials computed together, which should stay in the cache
 _FREQUENT = 1024  # the first ids, the most frequent: their largest logit is a safe shift for all
 
 
@@ -41,7 +42,7 @@ class Output(nn.Module):
         """Log-probability of every id, (N, V) nats; -inf for the excluded one."""
         raise NotImplementedError
 
-    def prepare(self, precision: torch.dtype, *, in_place: bool) -> None:
+    def prepare(self, precision: torch.dtype | None, *, in_place: bool) -> None:
         """Set how ``loss`` computes, for training."""
         self.precision, self.in_place = precision, in_place
 
@@ -71,6 +72,7 @@ class Softmax(Output):
         self.excluded = excluded
         self.latest: Exponentials | None = None
         self._held: dict[str, Tensor] = {}
+        self._product = PackedLinear()
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """The sum of -log p of the targets; see ``Output``."""
@@ -85,18 +87,18 @@ class Softmax(Output):
         """Log-probability of each target; see ``Output``."""
         found = torch.zeros(len(targets), dtype=self.weight.dtype, device=hidden.device)
         real = targets >= 0
-        blocks = self.blocks(hidden[real], targets[real])
+        blocks = self.blocks(hidden[real], targets[real], hidden.dtype)
         found[real] = -torch.cat([Exponentials(self, h, h.dtype).losses(t) for h, t in blocks] or [found[:0]])
         return found
 
-    def blocks(self, hidden: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def blocks(self, hidden: Tensor, targets: Tensor, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
         """As many tokens at a time as memory is set aside for."""
-        parts = -(-len(targets) * len(self.weight) // _CELLS)
+        parts = -(-len(targets) * len(self.weight) * dtype.itemsize // _BYTES)
         return [(h, t) for h, t in zip(hidden.chunk(parts), targets.chunk(parts), strict=True)] if parts else []
 
     def log_probs(self, hidden: Tensor) -> Tensor:
         """Log-probability of every id; see ``Output``."""
-        logits = nn.functional.linear(hidden.to(self.weight.dtype), self.weight, self.bias)
+        logits = self._product(hidden.to(self.weight.dtype), self.weight, self.bias)
         if self.excluded is not None:
             logits[:, self.excluded] = -torch.inf
         return torch.log_softmax(logits, dim=1)
@@ -124,13 +126,14 @@ class Exponentials:
 
     def __init__(self, layer: Softmax, hidden: Tensor, dtype: torch.dtype):
         self.layer, self.dtype = layer, dtype
+        self.chunk = max(_CHUNK // len(hidden), 1)
         self.weight = self._weight()  # (V, H + 3)
         self.hidden = torch.cat([hidden.detach().to(dtype), hidden.new_ones((len(hidden), 3), dtype=dtype)], dim=1)
         self._compute(self._logits(0, _FREQUENT).amax(dim=0))
         if not torch.isfinite(self.sums).all():  # a rare id's logit is that much larger than any frequent one's
-            chunks = range(0, len(self.weight), _CHUNK)
+            chunks = range(0, len(self.weight), self.chunk)
             self._compute(
-                torch.stack([self._logits(begin, begin + _CHUNK).amax(dim=0) for begin in chunks]).amax(dim=0)
+                torch.stack([self._logits(begin, begin + self.chunk).amax(dim=0) for begin in chunks]).amax(dim=0)
             )
         layer.latest = self
 
@@ -158,8 +161,9 @@ class Exponentials:
         size, tokens = len(self.weight), len(self.hidden)
         self.values = self.layer.workspace("exponentials", (size, tokens), self.dtype)
         self.sums = torch.zeros(tokens, dtype=torch.promote_types(self.dtype, torch.float32), device=shift.device)
-        for begin in range(0, size, _CHUNK):
-            chunk = self._product(begin, begin + _CHUNK, self.values[begin : begin + _CHUNK]).exp_()
+        for begin in range(0, size, self.chunk):
+            end = begin + self.chunk
+            chunk = self._product(begin, end, self.values[begin:end]).exp_()
             self.sums += chunk.sum(dim=0, dtype=self.sums.dtype)
 
     def _logits(self, begin: int, end: int) -> Tensor:
@@ -184,7 +188,7 @@ class _CrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         dtype = layer.precision or weight.dtype
         ctx.layer, ctx.dtype, ctx.hidden_dtype = layer, dtype, hidden.dtype
-        ctx.blocks = [(Exponentials(layer, h, dtype), h.detach(), t) for h, t in layer.blocks(hidden, targets)]
+        ctx.blocks = [(Exponentials(layer, h, dtype), h.detach(), t) for h, t in layer.blocks(hidden, targets, dtype)]
         losses = [found.losses(t).sum() for found, _, t in ctx.blocks]
         return torch.stack(losses).sum() if losses else hidden.new_zeros((), dtype=weight.dtype)
 
@@ -220,8 +224,8 @@ def _add_gradients(
     hidden_grad = torch.mm(found.values.T, found.weight)[:, :width].to(exact) * share
     hidden_grad -= outer * found.weight[targets, :width].to(exact)
     scaled = (found.hidden[:, : width + 1].to(exact) * share).to(found.dtype)  # (N, H + 1): the last is the bias's
-    for begin in range(0, len(found.weight), _CHUNK):
-        ids = slice(begin, begin + _CHUNK)
+    for begin in range(0, len(found.weight), found.chunk):
+        ids = slice(begin, begin + found.chunk)
         product = torch.mm(found.values[ids], scaled)
         weight_grad[ids] += product[:, :width]
         if bias_grad is not None:

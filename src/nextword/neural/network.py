@@ -4,11 +4,14 @@ A network knows no vocabulary of words, no files and no NumPy: ``neural.model`` 
 ``neural.training`` trains it. B rows, T tokens, H hidden units, V ids.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
+from nextword.neural.layers import Embedding
 from nextword.neural.losses import Output
 from nextword.types import Json
 
@@ -43,6 +46,17 @@ class Network(nn.Module):
         its state), and its hidden states mean nothing. The given state is not changed.
         """
         raise NotImplementedError
+
+    def join(self, states: Sequence[State]) -> State:
+        """The rows of several states, one state after another."""
+        return tuple(torch.cat(parts) for parts in zip(*states, strict=True))
+
+    def prepare(self, precision: torch.dtype | None, *, in_place: bool) -> None:
+        """Set how losses and their gradients are computed: fast, for training, or as autograd does; see ``Output``."""
+        self.output.prepare(precision, in_place=in_place)
+        for layer in self.modules():
+            if isinstance(layer, Embedding):
+                layer.in_place = in_place
 
     def parameters_json(self) -> Json:
         """What ``build`` needs to make this network again."""
