@@ -1,16 +1,23 @@
 """A language model in a user's hands: a model and the way it reads text, together."""
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from nextword import store
 from nextword.errors import StoreError, UsageError
+from nextword.manifest import is_pretrained
 from nextword.model import LanguageModel
+from nextword.neural import require_transformers
+from nextword.neural import require_torch
+from nextword.neural.training_settings import USUAL as NEURAL_KINDS
 from nextword.ngram.smoothing import Name, Smoothing
 from nextword.ngram.train import Progress, default_threads, train_ngram
+from nextword.tasks.beam import beam_search
 from nextword.tasks.evaluate import Evaluation, evaluate
-from nextword.tasks.generate import beam_search, generate
+from nextword.tasks.generate import generate
+from nextword.tasks.mix import mix as mix_models
 from nextword.tasks.next import NextTokens, Step, next_steps, next_tokens
 from nextword.tasks.surprisal import surprisals
 from nextword.text.blocks import Block
@@ -21,6 +28,8 @@ from nextword.text.tokenize import make_tokenizer
 from nextword.types import Ids_T, Json
 
 Text = str | Path | Sequence[str | Path]
+_ORDER = 5
+_SMOOTHING: Name = "modified-kneser-ney"  # what n-gram models have unless told otherwise
 _RECORDED = ("prune", "min_count", "vocab_size")  # settings that the model itself does not keep
 
 
@@ -147,7 +156,15 @@ class LM:
 
 
 def load(directory: str | Path) -> LM:
-    """Open a model directory; its arrays are memory-mapped. Raises StoreError, which names what is wrong."""
+    """Open a model directory; its arrays are memory-mapped. Raises StoreError, which names what is wrong.
+
+    A local Hugging Face directory (safetensors) or a GGUF file is opened too; see ``nextword.neural.pretrained``.
+    """
+    if is_pretrained(Path(directory)):
+        require_transformers()
+        from nextword.neural.pretrained import load_pretrained
+
+        return LM(*load_pretrained(directory))
     stored = store.load(directory)
     try:
         pipeline = Pipeline.from_config(stored.text, stored.payloads)
@@ -159,9 +176,9 @@ def load(directory: str | Path) -> LM:
 def train(
     text: Text | Corpus,
     *,
-    kind: Literal["ngram"] = "ngram",
-    order: int = 5,
-    smoothing: Name | Smoothing = "modified-kneser-ney",
+    kind: Literal["ngram", "window", "rnn", "gru", "lstm", "transformer"] = "ngram",
+    order: int = _ORDER,
+    smoothing: Name | Smoothing = _SMOOTHING,
     tokenizer: str = "whitespace",
     normalizer: Normalizer | None = None,
     bpe_size: int = 8000,
@@ -170,26 +187,99 @@ def train(
     progress: Progress | None = None,
     **settings: Any,
 ) -> LM:
-    """Train a model on files of one sentence a line; see ``nextword.train_ngram`` for ``settings`` and errors.
+    """Train a model on files of one sentence a line.
 
+    settings: for an n-gram model those of ``nextword.train_ngram``; for a neural one those of its network (such as
+    ``nextword.neural.recurrent.RecurrentSettings``), of ``TrainingSettings`` and of ``train_neural``, by name. Errors
+    are those of the same functions.
     tokenizer: whitespace, word, char, byte, bpe (trained here, ``bpe_size`` pieces) or the path of a tokenizer.json.
     blocks: the corpus's own blocks, for a caller who watches them go by. progress: called with each stage's name.
     """
+    if kind not in ("ngram", *NEURAL_KINDS):
+        raise UsageError(f"unknown kind of model {kind!r}; choose one of ngram, {', '.join(NEURAL_KINDS)}")
     if kind != "ngram":
-        raise UsageError(f"unknown kind of model {kind!r}; this version trains: ngram")
+        settings = _neural_settings(kind, order, smoothing, settings)
     corpus, normal = _corpus(text), normalizer or Normalizer()
     pipeline = Pipeline(normal, make_tokenizer(tokenizer, corpus=corpus, normalizer=normal, vocab_size=bpe_size))
+    held_out = None if valid is None else _corpus(valid)
+    if kind != "ngram":
+        return _train_neural(corpus, blocks, kind, pipeline, held_out, progress, settings)
     model = train_ngram(
         corpus if blocks is None else blocks,
         order=order,
         smoothing=smoothing,
         pipeline=pipeline,
-        valid=None if valid is None else _corpus(valid),
+        valid=held_out,
         progress=progress,
         **settings,
     )
     recorded = {name: settings[name] for name in _RECORDED if settings.get(name)}
     return LM(model, pipeline, info={"trained_on": corpus.sources, "settings": recorded})
+
+
+def _neural_settings(kind: str, order: int, smoothing: Name | Smoothing, settings: Json) -> Json:
+    """Settings of a neural model. Raises UsageError for those of n-gram models, and without PyTorch."""
+    require_torch()
+    if smoothing != _SMOOTHING:
+        raise UsageError(f"smoothing={smoothing!r} is for n-gram models, and a {kind} model has none; leave it out")
+    if kind == "window":
+        return {"order": order, **settings}
+    if order != _ORDER:
+        raise UsageError(f"order={order} is for n-gram and window models, and a {kind} model has none; leave it out")
+    return settings
+
+
+def _train_neural(
+    corpus: Corpus,
+    blocks: Iterable[Block] | None,
+    kind: str,
+    pipeline: Pipeline,
+    valid: Corpus | None,
+    progress: Progress | None,
+    settings: Json,
+) -> LM:
+    from nextword.neural.train import split_settings, train_neural
+
+    network, training, options = split_settings(kind, settings)
+    given: Json = {"kind": kind, "network": network, "settings": training, **options}
+    text = corpus if blocks is None else blocks
+    trained = train_neural(text, valid=valid, pipeline=pipeline, progress=progress, **given)
+    recorded = {name: settings[name] for name in _RECORDED if settings.get(name)}
+    return LM(trained.model, pipeline, info={"trained_on": corpus.sources, "settings": recorded | trained.to_json()})
+
+
+def mix(
+    lms: Sequence[LM],
+    tune: Text | Corpus,
+    *,
+    static: bool = False,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> LM:
+    """The weighted sum of models under which a text that none was trained on is likeliest; see ``nextword.Mixture``.
+
+    static: one n-gram model in place of a mixture of n-gram models. What the tuning text told of each is in
+    ``info["settings"]``. Raises UsageError for models that read text differently, VocabularyError for other words.
+    """
+    for i, lm in enumerate(lms, start=1):
+        if (lm.pipeline.config(), lm.pipeline.payloads()) != (lms[0].pipeline.config(), lms[0].pipeline.payloads()):
+            raise UsageError(
+                f"model {i} normalises or cuts text otherwise than model 1, and a mixture reads a text in one way; "
+                "train both with the same tokenizer and normaliser"
+            )
+    corpus, reader = _corpus(tune), lms[0].pipeline if lms else None
+    models, threads = [lm.model for lm in lms], threads or default_threads()
+    mixed = mix_models(models, corpus, pipeline=reader, static=static, threads=threads, progress=progress)
+    members = [
+        {"kind": model.kind, "weight": weight, "tuning_perplexity": perplexity if isfinite(perplexity) else None}
+        for model, weight, perplexity in zip(models, mixed.weights.tolist(), mixed.perplexities, strict=True)
+    ]
+    settings = {"members": members, "tuned_on": corpus.sources, "tuning_tokens": mixed.tokens}
+    settings["tuning_perplexity"] = mixed.perplexity if isfinite(mixed.perplexity) else None
+    sources: list[Json] = []
+    for lm in lms:
+        sources += [source for source in lm.info.get("trained_on", ()) if source not in sources]
+    return LM(mixed.model, reader, info={"trained_on": sources, "settings": settings})
 
 
 def _corpus(text: Text | Corpus) -> Corpus:

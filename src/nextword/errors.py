@@ -5,6 +5,7 @@
     ├── TextError           a corpus that cannot be read (names file and line)
     ├── VocabularyError     a word or id that the vocabulary cannot answer for
     ├── EstimationError     counts that the chosen smoothing cannot use
+    ├── TrainingError       a training run that cannot begin, go on or be resumed
     ├── ArpaError           an ARPA file that is not one (names file and line)
     ├── StoreError          a model directory that cannot be opened or written
     └── ConformanceError    a model that breaks the LanguageModel protocol
@@ -31,6 +32,10 @@ class VocabularyError(NextwordError, LookupError):
 
 class EstimationError(NextwordError, ValueError):
     """Counts that the chosen smoothing cannot use; the message names the order and a remedy."""
+
+
+class TrainingError(NextwordError, ValueError):
+    """A training run that cannot begin, go on or be resumed; the message names a remedy."""
 
 
 class ArpaError(NextwordError, ValueError):

@@ -5,7 +5,18 @@ from typing import Annotated
 import typer
 
 from nextword import __version__
-from nextword.interfaces.cli import comparing, converting, generating, measuring, scoring, training
+from nextword.interfaces.cli import (
+    comparing,
+    converting,
+    generating,
+    measuring,
+    mixing,
+    quantizing,
+    scoring,
+    training,
+    training_embeddings,
+    training_neural,
+)
 
 app = typer.Typer(
     name="nextword",
@@ -34,6 +45,9 @@ def _global(
     """Train, measure and use language models."""
 
 
+for kind, command in training_neural.commands().items():
+    training.train.command(kind)(command)
+training.train.command("cbow")(training_embeddings.cbow)
 app.add_typer(training.train, name="train")
 app.command("compare")(comparing.compare)
 app.command("evaluate")(measuring.evaluate)
@@ -42,4 +56,7 @@ app.command("next")(generating.next_)
 app.command("generate")(generating.generate)
 app.command("info")(measuring.info)
 app.command("discounts")(measuring.discounts)
+app.command("mix")(mixing.mix)
+app.command("neighbours")(training_embeddings.neighbours)
 app.command("convert")(converting.convert)
+app.command("quantize")(quantizing.quantize)

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 # the widths have room for the figures of large texts: a row is printed as soon as its model is there
 _COLUMNS = {
-    "unit": 4, "model": 20, "order": 5, "n-grams": 11, "bytes": 14, "train s": 8, "perplexity": 12, "without oov": 12,
-    "bits/byte": 9,
+    "unit": 4, "model": 20, "order": 5, "parameters": 11, "bytes": 13, "train s": 7, "perplexity": 10, "without oov": 11,
+    "per word": 10, "bits/byte": 9,
 }  # fmt: skip
+_CANDIDATES = 8  # next words shown of each model
+_ABREAST = 5  # models in one block of columns
 _WIDTHS = list(_COLUMNS.values())
 
 
@@ -34,35 +36,53 @@ def compare(
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to keep the models.")] = Path("nextword-compare"),
     minutes: Annotated[float | None, typer.Option(help="Begin no further model after this time.")] = None,
-    prompt: Annotated[str | None, typer.Option(help="Words whose continuation the best model shows.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Words whose continuation each model shows.")] = None,
     field: Field = "text",
     as_json: AsJson = False,
     threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train the count-based models on a text, by words and by characters, and measure them on a held-out part.
+    """Train every kind of model on a text, by words and by characters, and measure them on a held-out part.
 
     Example: nextword compare mytext.txt --out models
     """
-    from nextword.tasks.compare import LINEAGE, ORDERS, UNITS, compare, split
+    from nextword.tasks.compare import compare, split
+    from nextword.tasks.recipes import recipes
 
     source, lines = _lines(text, field)
     texts = split(lines)
+    chosen = recipes(neural=_has_torch(quiet))
     train, valid, test = texts.lines
     with stages("comparing", quiet=quiet or (sys.stdout.isatty() and not as_json)) as stage:
-        found = compare(texts, out, minutes=minutes, threads=threads, progress=stage)
+        found = compare(texts, out, chosen=chosen, minutes=minutes, threads=threads, progress=stage)
         if not as_json:
             typer.echo(f"{source}: {train:,} lines to train on, {valid:,} to tune on, {test:,} to test on\n")
         rows = list(found) if as_json else _printed(found)
     if as_json:
         document = {"text": source, "lines": texts.lines, "models": [row.to_json() for row in rows]}
         typer.echo(json.dumps(document, indent=1))
-    missing = len(UNITS) * len(LINEAGE) * len(ORDERS) - len(rows)
+    missing = len(chosen) - len(rows)
     if missing:
         note(f"the time was up before {missing} more models; give more than --minutes {minutes:g} for all", quiet=quiet)
     if rows and not as_json:
         _print_notes(rows)
-        _print_best(rows, _opening(lines) if prompt is None else prompt, out)
+        _print_words(rows, _opening(lines) if prompt is None else prompt)
+        _print_samples(rows)
+        _print_what_next(rows, _opening(lines) if prompt is None else prompt, out)
+
+
+def _has_torch(quiet: bool) -> bool:
+    """Whether the neural models can be trained; if not, what to do about it is said."""
+    from nextword.errors import UsageError
+    from nextword.neural import require_torch
+
+    try:
+        require_torch()
+    except UsageError:
+        message = "the neural models and their mixtures are left out, as they need PyTorch; install it with: "
+        note(f"{message}pip install 'nextword[neural]'", quiet=quiet)
+        return False
+    return True
 
 
 def _lines(text: str | None, field: str) -> tuple[str, list[str]]:
@@ -100,40 +120,78 @@ def _cells(row: "Row") -> list[str]:
     return [
         row.unit,
         row.model + mark,
-        str(row.order),
-        f"{row.ngrams:,}",
+        str(row.order or "-"),
+        f"{row.parameters:,}",
         f"{row.bytes:,}",
         f"{row.seconds:.2f}",
         number(row.perplexity),
         number(row.perplexity_excluding_oov),
+        number(row.word_perplexity),
         number(row.bits_per_byte, 3),
     ]
 
 
 def _print_notes(rows: "list[Row]") -> None:
-    remarks = dict.fromkeys(f"{row.unit} {row.model}, {remark}" for row in rows for remark in row.notes)
+    remarks = dict.fromkeys(f"{_name(row)}: {remark}" for row in rows for remark in row.notes)
     if remarks:
-        typer.echo("\n* discounts that the counts do not allow to be estimated:")
+        typer.echo("\n* what to know of a model: what its counts did not allow to be estimated, what it is mixed of")
     for remark in remarks:
         typer.echo(f"  {remark}")
 
 
-def _print_best(rows: "list[Row]", context: str, out: Path) -> None:
+def _name(row: "Row") -> str:
+    return f"{row.unit} {row.model}"
+
+
+def _shown(rows: "list[Row]", unit: str) -> "list[Row]":
+    """The models of a unit worth a look inside: the first and the best of the count-based ones, and all others."""
+    of_unit = [row for row in rows if row.unit == unit]
+    counted = [row for row in of_unit if not row.neural]
+    looked_at = {id(row) for row in [*counted[:1], *_best(counted), *(row for row in of_unit if row.neural)]}
+    return [row for row in of_unit if id(row) in looked_at]
+
+
+def _best(rows: "list[Row]") -> "list[Row]":
+    """The best of them, if there are any."""
+    return sorted(rows, key=lambda row: row.bits_per_byte)[:1]
+
+
+def _print_words(rows: "list[Row]", context: str) -> None:
+    """Each model's next words side by side."""
     from nextword.api import load
 
-    words = [row for row in rows if row.unit == "word"]
-    best = min(words or rows, key=lambda row: row.bits_per_byte)
-    lm = load(best.directory)
+    shown = _shown(rows, rows[0].unit)
     after = f"after “{context}”" if context else "at the beginning of a sentence"
-    typer.echo(f"\nbest by {best.unit}s: {best.model}, order {best.order}. Most likely {after}:\n")
-    found = lm.next(context)
-    likely = zip(found.words, found.probabilities, strict=True)
-    typer.echo(table(["token", "probability"], [[word, f"{p:.4f}"] for word, p in likely]))
-    typer.echo("\nThree samples from it:\n")
-    for sentence in lm.generate(seed=1, samples=3, max_tokens=40):
-        typer.echo(f"  {sentence}")
+    typer.echo(f"\nMost likely {after}, by {rows[0].unit}s, with their probabilities:\n")
+    columns = []
+    for row in shown:
+        found = load(row.directory).next(context, k=_CANDIDATES)
+        cells = [f"{word:<8.12} {p:.3f}" for word, p in zip(found.words, found.probabilities, strict=True)]
+        columns.append([*cells, *[""] * (_CANDIDATES - len(cells))])
+    header = [row.model + (f" {row.order}" if row.order and not row.neural else "") for row in shown]
+    lines = list(zip(*columns, strict=True))
+    for begin in range(0, len(shown), _ABREAST):
+        part = slice(begin, begin + _ABREAST)
+        typer.echo(table(header[part], [line[part] for line in lines], left=len(header[part])) + "\n")
+
+
+def _print_samples(rows: "list[Row]") -> None:
+    """A text from each model."""
+    from nextword.api import load
+
+    typer.echo("A sample from each:\n")
+    shown = [row for unit in dict.fromkeys(row.unit for row in rows) for row in _shown(rows, unit)]
+    width = max(len(_name(row)) for row in shown)
+    for row in shown:
+        (text,) = load(row.directory).generate(seed=1, max_tokens=40 if row.unit == "word" else 160)
+        typer.echo(f"  {_name(row):{width}}  {text}")
+
+
+def _print_what_next(rows: "list[Row]", context: str, out: Path) -> None:
+    (best,) = _best([row for row in rows if row.unit == rows[0].unit])
     typer.echo(
-        f"\nThe models are in {out}. Try next:\n"
+        f"\nBest by {best.unit}s: {best.model}{f', order {best.order}' if best.order else ''}. "
+        f"The models are in {out}. Try next:\n"
         f"  nextword next {quote(best.directory)} {quote(context)} -k 5\n"
         f"  nextword generate {quote(best.directory)} --top-p 0.9 -n 3\n"
         f"  nextword info {quote(best.directory)}\n"

@@ -1,4 +1,4 @@
-"""``nextword convert``: between ARPA files and model directories."""
+"""``nextword convert``: between ARPA files and model directories, and from neural models to ONNX."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from nextword.interfaces.cli.options import Quiet
 from nextword.interfaces.cli.progress import note, stages
 
-_ARPA = (".arpa", ".arpa.gz", ".arpa.zst")
+_ARPA, _ONNX = (".arpa", ".arpa.gz", ".arpa.zst"), ".onnx"
 
 
 def convert(
@@ -16,18 +16,22 @@ def convert(
         Path, typer.Argument(metavar="IN", help="An ARPA file or a model directory.", show_default=False)
     ],
     target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="A model directory or an ARPA file.", show_default=False)
+        Path, typer.Argument(metavar="OUT", help="A model directory, an ARPA or .onnx file.", show_default=False)
     ],
     quiet: Quiet = False,
 ) -> None:
     """Turn an ARPA file (.arpa, .arpa.gz, .arpa.zst) into a model directory, or a model directory into an ARPA file.
+
+    A neural model can be written as an .onnx file, for programs in other languages.
 
     Example: nextword convert wiki5 wiki5.arpa.gz
     """
     from nextword.errors import UsageError
 
     with stages(f"converting {source}", quiet=quiet):
-        if target.name.endswith(_ARPA):
+        if target.suffix == _ONNX:
+            _to_onnx(source, target)
+        elif target.name.endswith(_ARPA):
             _to_arpa(source, target, quiet)
         elif source.name.endswith(_ARPA):
             from nextword.api import LM
@@ -37,7 +41,10 @@ def convert(
             check_target(target)
             LM(read_arpa(source)).save(target)
         else:
-            raise UsageError("one of IN and OUT must be an ARPA file (.arpa, .arpa.gz), the other a model directory")
+            raise UsageError(
+                "one of IN and OUT must be an ARPA file (.arpa, .arpa.gz), the other a model directory; "
+                "or OUT a .onnx file"
+            )
     note(f"wrote {target}", quiet=quiet)
 
 
@@ -54,3 +61,18 @@ def _to_arpa(source: Path, target: Path, quiet: bool) -> None:
     if lm.pipeline.tokenizer.name != "whitespace":
         name = lm.pipeline.tokenizer.name
         note(f"{target}: its words are tokens of the {name} tokenizer, which an ARPA file cannot hold", quiet=quiet)
+
+
+def _to_onnx(source: Path, target: Path) -> None:
+    from nextword.api import load
+    from nextword.errors import UsageError
+    from nextword.neural import require_torch
+    from nextword.neural.training_settings import USUAL
+
+    lm = load(source)
+    if lm.model.kind not in USUAL:
+        raise UsageError(f"{source}: a {lm.model.kind} model has no ONNX form; only {', '.join(USUAL)} models have")
+    require_torch()
+    from nextword.neural.onnx import write_onnx
+
+    write_onnx(lm.model, target)

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 def next_(
     model: ModelDir,
     context: Annotated[str, typer.Argument(help="The words before, from the sentence's beginning.")] = "",
-    k: Annotated[int, typer.Option("-k", min=1, help="How many tokens to show.")] = 10,
+    k: Annotated[
+        int | None,
+        typer.Option("-k", min=1, help="How many tokens to show: 10, or 3 with --steps.", show_default=False),
+    ] = None,
     prefix: Annotated[str | None, typer.Option(help="Only words that begin so, as a keyboard completes them.")] = None,
-    steps: Annotated[bool, typer.Option("--steps", help="What was expected at each word of the context.")] = False,
+    steps: Annotated[bool, typer.Option("--steps", help="What was expected after each word of the context.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -35,11 +38,11 @@ def next_(
     if steps and prefix is not None:
         raise UsageError("--steps shows whole tokens; leave out --prefix")
     if steps:
-        shown = lm.steps(context, k=k)
+        shown = _with_context(lm, lm.steps(context, k=k or 3))
         _note_unknown(lm, context, quiet)
-        typer.echo(json.dumps([_step(step) for step in shown], indent=1) if as_json else _steps_table(shown))
+        typer.echo(json.dumps([_step(*pair) for pair in shown], indent=1) if as_json else _steps_table(shown))
         return
-    found = lm.next(context, k=k, prefix=prefix)
+    found = lm.next(context, k=k or 10, prefix=prefix)
     _note_unknown(lm, context, quiet)
     if as_json:
         typer.echo(json.dumps({"context": context, "prefix": prefix} | _tokens(found), indent=1))
@@ -77,23 +80,32 @@ def _tokens(found: "NextTokens") -> dict[str, Any]:
     return {"entropy": found.entropy, "prefix_probability": found.prefix_probability, "tokens": tokens}
 
 
-def _step(step: "Step") -> dict[str, Any]:
-    figures = {"token": step.word, "probability": step.probability, "rank": step.rank}
+def _with_context(lm: "LM", steps: "list[Step]") -> "list[tuple[str, Step]]":
+    """Each step with the token read last before it: at first ``<s>``, or ``</s>`` in a model of running text."""
+    vocabulary = lm.model.vocabulary
+    first = vocabulary.bos if lm.model.scope == "sentence" else vocabulary.eos
+    words = ["" if first is None else vocabulary.word(first), *(step.word for step in steps)]
+    return list(zip(words, steps, strict=False))
+
+
+def _step(after: str, step: "Step") -> dict[str, Any]:
+    figures = {"after": after, "token": step.word, "probability": step.probability, "rank": step.rank}
     return figures | {"expected": _tokens(step.expected)}
 
 
-def _steps_table(steps: "list[Step]") -> str:
+def _steps_table(steps: "list[tuple[str, Step]]") -> str:
     rows = [
         [
-            step.word,
+            after,
             "  ".join(f"{w} {p:.3f}" for w, p in zip(step.expected.words, step.expected.probabilities, strict=True)),
+            step.word,
             f"{step.probability:.6f}",
             f"{step.rank:,}",
-            f"{step.expected.entropy:.2f}",
+            f"{step.expected.entropy:.2f} bits",
         ]
-        for step in steps
+        for after, step in steps
     ]
-    return table(["token", "expected", "probability", "rank", "entropy"], rows, left=2)
+    return table(["after", "expected", "token", "probability", "rank", "entropy"], rows, left=3)
 
 
 def generate(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from nextword.interfaces.cli.adapting import COLUMNS, Adapting
 from nextword.interfaces.cli.options import AsJson, Field, ModelDir, Quiet, Threads
 from nextword.interfaces.cli.progress import bar, note, stages
 from nextword.interfaces.cli.tables import number, table
@@ -19,15 +20,18 @@ if TYPE_CHECKING:
 
 
 class _Measured(NamedTuple):
-    """One model's figures; extras: those that an option asks for, by name."""
+    """One model's figures; extras: those that an option asks for, by name; adapted: those of ``Adapting``."""
 
     model: str
     kind: str
     found: "Evaluation"
     extras: dict[str, float]
+    adapted: dict[str, dict[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
-        return {"model": self.model, "kind": self.kind} | self.found.to_json() | self.extras
+        found = self.found.to_json()
+        extras = {name: value for name, value in self.extras.items() if name not in found}
+        return {"model": self.model, "kind": self.kind} | found | extras | self.adapted
 
     def cells(self) -> list[str]:
         found = self.found
@@ -40,7 +44,17 @@ class _Measured(NamedTuple):
             number(found.bits_per_byte, 4),
             f"{found.tokens_per_second:,.0f}",
             *(number(value, 4) for value in self.extras.values()),
+            *(
+                number(math.nan if one[COLUMNS[name]] is None else one[COLUMNS[name]])
+                for name, one in self.adapted.items()
+            ),
         ]
+
+    def reasons(self) -> list[str]:
+        """Why there are figures missing."""
+        given = {"": self.found.reason} | {name: one.get("reason", "") for name, one in self.adapted.items()}
+        names = {name: f"no {COLUMNS[name]}, ".replace("_", " ") if name else "" for name in given}
+        return [f"{self.model}: {names[name]}{reason}" for name, reason in given.items() if reason]
 
 
 def evaluate(
@@ -52,6 +66,24 @@ def evaluate(
         int | None, typer.Option(min=1, metavar="K", help="Also the keystrokes saved by a keyboard that shows K words.")
     ] = None,
     ranks: Annotated[bool, typer.Option("--ranks", help="Also the mean entropy and the mean reciprocal rank.")] = False,
+    cache: Annotated[
+        bool,
+        typer.Option("--cache", help="Also the perplexity with a cache of the words just read, in its own column."),
+    ] = False,
+    cache_size: Annotated[int, typer.Option(min=1, metavar="N", help="Words that the cache holds.")] = 2000,
+    cache_theta: Annotated[
+        float | None, typer.Option(help="How much a similar hidden state counts; 0.3 unless given or tuned.")
+    ] = None,
+    cache_lambda: Annotated[
+        float | None, typer.Option(help="The cache's weight beside the model; 0.1 unless given or tuned.")
+    ] = None,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Also that of a neural model that learns as it reads, in its own column.")
+    ] = False,
+    dynamic_lr: Annotated[float | None, typer.Option(help="Its learning rate; tuned where --tune is given.")] = None,
+    tune: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A text, not the test, to tune --cache and --dynamic on.")
+    ] = None,
     field: Field = "text",
     as_json: AsJson = False,
     threads: Threads = None,
@@ -67,7 +99,9 @@ def evaluate(
     from nextword.tasks.evaluate import evaluate as evaluate_model
     from nextword.text.corpus import Corpus
 
-    if text == "-" and (len(models) > 1 or ranks or keystrokes is not None):
+    adapting = Adapting(cache, cache_size, cache_theta, cache_lambda, dynamic, dynamic_lr, tune, field)
+    adapting.check()
+    if text == "-" and (len(models) > 1 or ranks or keystrokes is not None or cache or dynamic):
         raise UsageError("<stdin> can be read only once, and is needed a second time; save it to a file and name that")
     lms, corpus = [load(directory) for directory in models], Corpus(text, field=field)
     threads = threads or default_threads()
@@ -79,7 +113,9 @@ def evaluate(
                 lm.model, watched.blocks, pipeline=lm.pipeline, threads=threads, keep_lines=len(models) > 1
             )
         extras = _extras(lm, watch, keystrokes, ranks, threads)
-        results.append(_Measured(directory, lm.model.kind, found, extras))
+        results.append(_Measured(directory, lm.model.kind, found, extras, adapting.figures(lm, watch)))
+    if any(result.found.words != result.found.tokens for result in results):
+        results = [one._replace(extras={"word_perplexity": one.found.word_perplexity} | one.extras) for one in results]
     if len({result.found.bytes for result in results}) > 1:
         note("the models normalise text differently: their bits per byte are over different bytes", quiet=quiet)
     differences = [_difference(results[0], other) for other in results[1:]]
@@ -87,12 +123,12 @@ def evaluate(
         document = {"text": text, "bytes": results[0].found.bytes, "models": [result.to_json() for result in results]}
         typer.echo(json.dumps(document | ({"differences": differences} if differences else {}), indent=1))
         return
-    extra = [name.replace("_", " ") for name in results[0].extras]
+    extra = [name.replace("_", " ") for name in (*results[0].extras, *(COLUMNS[one] for one in results[0].adapted))]
     columns = ["model", "tokens", "oov", "perplexity", "without oov", "bits/byte", "tokens/s", *extra]
     typer.echo(table(columns, [result.cells() for result in results]))
     for result in results:
-        if result.found.reason:
-            typer.echo(f"{result.model}: {result.found.reason}")
+        for reason in result.reasons():
+            typer.echo(reason)
     for difference in differences:
         typer.echo(_sentence(difference))
 

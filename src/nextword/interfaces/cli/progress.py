@@ -1,8 +1,10 @@
 """Progress on a terminal's stderr: a bar where the size of the work is known, a line of status otherwise."""
 
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,8 +14,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Display
     from rich.progress import ProgressColumn
 
+    from nextword.neural.metrics import Status, Watch
     from nextword.ngram.train import Progress
 
+_REFRESH = 0.2  # seconds
 _PLAIN = {"", ".txt"}
 
 
@@ -61,6 +65,52 @@ def bar(blocks: Iterable[Block], paths: Sequence[str], title: str, *, quiet: boo
                 display.advance(task, len(block.text))
 
         yield Watched(watched(), lambda stage: display.update(task, description=stage))
+
+
+class TrainingBar(NamedTuple):
+    """Blocks whose bytes move a bar as they are read, and a function that moves it as a network is trained."""
+
+    blocks: Iterable[Block]
+    watch: "Watch | None"
+
+
+@contextmanager
+def training_bar(blocks: Iterable[Block], paths: Sequence[str], title: str, *, quiet: bool) -> Iterator[TrainingBar]:
+    """One bar for reading and then for training, with perplexity, tokens per second and the time left."""
+    if _hidden(quiet):
+        yield TrainingBar(blocks, None)
+        return
+    from rich import progress as rich
+
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.TaskProgressColumn())
+    with _display(*columns, rich.TextColumn("{task.fields[figures]}")) as display:
+        task = display.add_task("reading", total=_size(paths), figures="")
+        shown = 0.0
+
+        def watched() -> Iterator[Block]:
+            for block in blocks:
+                yield block
+                display.advance(task, len(block.text))
+
+        def watch(status: "Status") -> None:
+            nonlocal shown
+            if time.monotonic() - shown > _REFRESH or status.fraction >= 1:
+                shown = time.monotonic()
+                figures = _figures(status)
+                display.update(task, description=title, total=1.0, completed=status.fraction, figures=figures)
+
+        yield TrainingBar(watched(), watch)
+
+
+def _figures(status: "Status") -> str:
+    """What is known of a training run, in one line."""
+    parts = [f"perplexity {status.perplexity:,.1f}"]
+    if status.valid_perplexity is not None:
+        parts.append(f"valid {status.valid_perplexity:,.1f}")
+    parts.append(f"{status.tokens_per_second:,.0f} tokens/s")
+    if status.seconds_left is not None:
+        parts.append(f"{timedelta(seconds=round(status.seconds_left))} left")
+    return ", ".join(parts)
 
 
 def _hidden(quiet: bool) -> bool:

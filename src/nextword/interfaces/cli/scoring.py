@@ -1,4 +1,4 @@
-"""``nextword score``: surprisal token by token."""
+"""``nextword score``: surprisal token by token, or word by word."""
 
 import errno
 import json
@@ -19,7 +19,11 @@ from nextword.interfaces.cli.options import Field, ModelDir, Quiet, TextFile, Th
 from nextword.interfaces.cli.progress import bar
 
 if TYPE_CHECKING:
+    from nextword.api import LM
     from nextword.tasks.surprisal import LineSurprisal
+    from nextword.tasks.words import LineOfWords
+
+    Line = LineSurprisal | LineOfWords
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _BLOCK_SIZE = 1 << 18  # so that the first rows do not wait for megabytes of text
@@ -42,6 +46,12 @@ def score(
     surprisal_only: Annotated[
         bool, typer.Option("--surprisal-only", help="Leave rank and entropy out: much faster.")
     ] = False,
+    words: Annotated[
+        bool, typer.Option("--words", help="Of words, between blanks, whatever the model's tokens are.")
+    ] = False,
+    bow_correction: Annotated[
+        bool, typer.Option("--bow-correction", help="With --words: count a word's end with it, not with the next.")
+    ] = False,
     field: Field = "text",
     threads: Threads = None,
     quiet: Quiet = False,
@@ -51,17 +61,20 @@ def score(
     Example: nextword score wiki5 text.txt > surprisal.tsv
     """
     from nextword.api import load
+    from nextword.errors import UsageError
     from nextword.ngram.train import default_threads
-    from nextword.tasks.surprisal import surprisals
     from nextword.text.corpus import Corpus
 
+    if bow_correction and not words:
+        raise UsageError("--bow-correction is of words made of tokens; give --words too")
     lm, corpus = load(model), Corpus(file, field=field, block_size=_BLOCK_SIZE)
     threads = threads or default_threads()
     on_screen = str(out) == "-" and sys.stdout.isatty()
     with bar(corpus, [file], "scoring", quiet=quiet or on_screen) as watched:
-        lines = surprisals(
-            lm.model, watched.blocks, pipeline=lm.pipeline, distributions=not surprisal_only, threads=threads
-        )
+        if words:
+            lines = _word_lines(lm, watched.blocks, bow_correction, threads)
+        else:
+            lines = _token_lines(lm, watched.blocks, not surprisal_only, threads)
         lines = _not_empty(lines, file)
         if format is Format.PARQUET:
             _write_parquet(lines, out)
@@ -69,6 +82,18 @@ def score(
         with _opened(out) as stream:
             write = _write_tsv if format is Format.TSV else _write_jsonl
             write(lines, stream)
+
+
+def _token_lines(lm: "LM", blocks: Any, distributions: bool, threads: int) -> "Iterator[Line]":
+    from nextword.tasks.surprisal import surprisals
+
+    return surprisals(lm.model, blocks, pipeline=lm.pipeline, distributions=distributions, threads=threads)
+
+
+def _word_lines(lm: "LM", blocks: Any, correction: bool, threads: int) -> "Iterator[Line]":
+    from nextword.tasks.words import word_surprisals
+
+    return word_surprisals(lm.model, blocks, pipeline=lm.pipeline, correction=correction, threads=threads)
 
 
 @contextmanager
@@ -92,7 +117,7 @@ def _whole(out: Path) -> Iterator[Path]:
         file.replace(out)
 
 
-def _not_empty(lines: "Iterator[LineSurprisal]", file: str) -> "Iterator[LineSurprisal]":
+def _not_empty(lines: "Iterator[Line]", file: str) -> "Iterator[Line]":
     """The same lines. Raises TextError if there are none."""
     from nextword.errors import TextError
 
@@ -102,8 +127,20 @@ def _not_empty(lines: "Iterator[LineSurprisal]", file: str) -> "Iterator[LineSur
     return chain([first], lines)
 
 
-def _columns(number: int, line: "LineSurprisal") -> dict[str, list[Any]]:
+def _columns(number: int, line: "Line") -> dict[str, list[Any]]:
     """One line's rows, column by column; the first four columns and their order are the published format."""
+    from nextword.tasks.words import LineOfWords
+
+    if isinstance(line, LineOfWords):
+        size = len(line.words)
+        return {
+            "sentence_id": [number] * size,
+            "word_id": list(range(1, size + 1)),
+            "word": line.words,
+            "surprisal": line.surprisal.tolist(),
+            "tokens": line.tokens.tolist(),
+            "oov": line.oov.astype(int).tolist(),
+        }
     size = len(line.tokens)
     columns: dict[str, list[Any]] = {
         "sentence_id": [number] * size,
@@ -116,7 +153,7 @@ def _columns(number: int, line: "LineSurprisal") -> dict[str, list[Any]]:
     return columns | {"oov": line.oov.astype(int).tolist()}
 
 
-def _write_tsv(lines: "Iterable[LineSurprisal]", stream: IO[str]) -> None:
+def _write_tsv(lines: "Iterable[Line]", stream: IO[str]) -> None:
     for number, line in enumerate(lines, start=1):
         columns = _columns(number, line)
         if number == 1:
@@ -133,7 +170,7 @@ def _cells(values: list[Any]) -> list[str]:
     )
 
 
-def _write_jsonl(lines: "Iterable[LineSurprisal]", stream: IO[str]) -> None:
+def _write_jsonl(lines: "Iterable[Line]", stream: IO[str]) -> None:
     for number, line in enumerate(lines, start=1):
         columns = _columns(number, line)
         columns["surprisal"] = [value if math.isfinite(value) else None for value in columns["surprisal"]]
@@ -141,7 +178,7 @@ def _write_jsonl(lines: "Iterable[LineSurprisal]", stream: IO[str]) -> None:
         stream.writelines(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows)
 
 
-def _write_parquet(lines: "Iterable[LineSurprisal]", out: Path) -> None:
+def _write_parquet(lines: "Iterable[Line]", out: Path) -> None:
     from nextword.errors import UsageError
 
     if str(out) == "-":
@@ -158,13 +195,13 @@ def _write_parquet(lines: "Iterable[LineSurprisal]", out: Path) -> None:
             writer.write_table(group)
 
 
-def _row_groups(lines: "Iterable[LineSurprisal]") -> Iterator[dict[str, list[Any]]]:
+def _row_groups(lines: "Iterable[Line]") -> Iterator[dict[str, list[Any]]]:
     """Columns of many lines at a time."""
     group: dict[str, list[Any]] = {}
     for number, line in enumerate(lines, start=1):
         for name, values in _columns(number, line).items():
             group.setdefault(name, []).extend(values)
-        if len(group["token"]) >= _PARQUET_ROWS:
+        if len(group["sentence_id"]) >= _PARQUET_ROWS:
             yield group
             group = {}
     if group:

@@ -1,0 +1,286 @@
+"""The one training loop, for every family of networks.
+
+``Run.train`` is the loop: a batch, its gradients, an update, and now and then a measurement or a checkpoint. What it
+decides depends on its ``Place`` alone, which a checkpoint holds beside all arrays and random states; so a run that was
+killed goes on as if nothing had happened.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nextword.errors import TrainingError, UsageError
+from nextword.neural.checkpoint import Checkpoint
+from nextword.neural.device import choose_device, choose_precision, set_threads
+from nextword.neural.distributed import Group, joined, own_device
+from nextword.neural.interrupts import Interrupts
+from nextword.neural.metrics import Metrics, Status, Watch
+from nextword.neural.network import Network, State, detach
+from nextword.neural.optimizer import Average, Optimizer
+from nextword.neural.place import Place, Report, Sums, perplexity
+from nextword.neural.resuming import Keeper, identity_of, load_weights
+from nextword.neural.training_settings import TrainingSettings
+from nextword.text.batches import Batch, Batches, Epoch, held_out_batches, training_batches
+from nextword.types import Ids_T, Json
+
+_STEPS_UNSEEN = 20  # on an accelerator losses are looked at that often: to look is to wait for it
+
+
+def train_network(
+    network: Network,
+    tokens: Ids_T,
+    settings: TrainingSettings,
+    *,
+    valid: Ids_T | None = None,
+    directory: str | Path | None = None,
+    resume: bool = False,
+    identity: Json | None = None,
+    tensorboard: bool = False,
+    watch: Watch | None = None,
+) -> Report:
+    """Train a network in place; it ends in evaluation mode with the weights that did best on the validation text.
+
+    tokens, valid: (1 + T,) ids, ``</s>`` first, as ``Indexer.finish`` gives them. directory: where checkpoints and
+    metrics are kept, or None. resume: go on from the checkpoint there; a run that is finished is not begun again.
+    identity: what else must be the same then. watch: called with a Status as the run goes on. Started by ``torchrun``,
+    each process computes its rows of every batch, and the first writes.
+
+    PyTorch's random states are left as they were. Raises UsageError for settings that do not suit the text,
+    TrainingError if the loss is not finite or a checkpoint does not fit, StoreError if one cannot be written or read.
+    Ctrl-C and SIGTERM save a checkpoint and raise KeyboardInterrupt.
+    """
+    check_texts(tokens, valid, network.vocab_size, settings)
+    with session(settings, interruptible=directory is not None) as (group, interrupts):
+        run = Run(network, tokens, settings, group=group, valid=valid)
+        same = {**identity_of(run, tokens, valid), **(identity or {})}
+        run.keeper = Keeper(None if directory is None else Checkpoint(directory), same)
+        try:
+            finished = run.keeper.open(run, resume=resume)
+            if finished is not None:
+                return finished
+            run.watch, run.interrupts = watch, interrupts
+            folder = None if directory is None or not group.first else Path(directory)
+            run.metrics = Metrics(folder, tensorboard=tensorboard, resume_at=run.place.step if resume else None)
+            return run.train()
+        finally:
+            run.close()
+
+
+@contextmanager
+def session(settings: TrainingSettings, *, interruptible: bool) -> Iterator[tuple[Group, Interrupts]]:
+    """What surrounds a run: threads, the processes that share it, random states that are put back, signals."""
+    set_threads(settings.threads)
+    devices = list(range(torch.cuda.device_count()))
+    with torch.random.fork_rng(devices=devices), joined() as group, Interrupts(wanted=interruptible) as interrupts:
+        yield group, interrupts
+
+
+def check_texts(tokens: Ids_T, valid: Ids_T | None, vocab_size: int, settings: TrainingSettings) -> None:
+    """Raise TrainingError for a text that is empty, UsageError for one of another vocabulary or that is missing."""
+    settings.check_valid(valid is not None)
+    for name, ids in (("training", tokens), ("validation", valid)):
+        if ids is None:
+            continue
+        if len(ids) < 2:
+            raise TrainingError(f"the {name} text is empty; give a file with at least one line")
+        lowest, highest = int(ids.min()), int(ids.max())
+        if not 0 <= lowest <= highest < vocab_size:
+            raise UsageError(
+                f"the {name} text has ids from {lowest} to {highest}, but the network's vocabulary has {vocab_size}, "
+                "from 0 on; encode the text with the vocabulary that the network was made for"
+            )
+
+
+class Run:
+    """A run in this process: the network, its optimiser, and where it stands."""
+
+    def __init__(
+        self, network: Network, tokens: Ids_T, settings: TrainingSettings, *, group: Group, valid: Ids_T | None = None
+    ):
+        group.check_batch(settings.batch_size, settings.accumulate)
+        self.settings, self.group = settings, group
+        size: Any = {"mode": settings.mode, "batch_size": settings.batch_size, "length": settings.bptt}
+        self.batches: Batches = training_batches(
+            tokens, **size, seed=settings.seed, shift=settings.shift, vary=settings.vary_bptt
+        )
+        self.held_out = None if valid is None else held_out_batches(valid, **size)
+        self.device = own_device(choose_device(settings.device))
+        self.precision = choose_precision(settings.precision, self.device)
+        torch.manual_seed(settings.seed + group.rank)
+        self.network = network.to(self.device).train()
+        network.prepare(self.precision, in_place=True)
+        group.copy_from_first(list(network.parameters()))
+        self.optimizer = Optimizer(network, settings)
+        self.average = Average(self.optimizer.parameters, settings.ema)
+        self.best: dict[str, Tensor] = {}
+        self.place, self.carried = Place(), list[State]()
+        self.keeper, self.metrics = Keeper(), Metrics(None)
+        self.watch: Watch | None = None
+        self.interrupts = Interrupts(wanted=False)
+        self._begun, self._asked = time.monotonic(), False
+        self._unseen: list[Tensor] = []  # losses and norms that are still on the device
+
+    def train(self) -> Report:
+        """The loop."""
+        place, settings = self.place, self.settings
+        stopped = place.reason_to_stop(settings)
+        while stopped is None:
+            epoch = self.batches.epoch(place.epoch)
+            for batch in epoch[place.batch :]:
+                lr = place.lr(settings)
+                loss, norm = self.step(batch, lr * batch.scale)
+                place.advance(batch.predicted, len(epoch))
+                self._look(loss, norm, lr)
+                if self.held_out is not None and place.due_to_measure(settings):
+                    self.measure()
+                stopped = place.reason_to_stop(settings)
+                if stopped is not None:
+                    break
+                self._save_if_due(epoch)
+        return self._finish(stopped)
+
+    def step(self, batch: Batch, lr: float) -> tuple[Tensor, Tensor]:
+        """One update of the weights; returns the batch's sum of losses and the norm of its gradient, on the device."""
+        self.optimizer.zero_gradients()
+        loss = self._compute_gradients(batch)
+        loss = self.group.sum_gradients(self.optimizer.parameters, loss)
+        norm = self.optimizer.step(lr)
+        self.average.update(self.place.step + 1)
+        return loss, norm
+
+    def measure(self) -> None:
+        """Measure the validation text with the weights, or their average, and keep them if they are the best yet."""
+        self._see()
+        begun = time.monotonic()
+        with self.average.in_place():
+            best = self.place.measured(self._held_out_loss(), self.settings)
+            if best:
+                self.best = {name: weight.detach().cpu().clone() for name, weight in self.network.named_parameters()}
+                self.keeper.best_is_new = True
+        self.network.train()
+        self._tick()
+        self.place.sums.seconds += time.monotonic() - begun  # measuring is no training
+        loss = self.place.valid_loss
+        self._log({"valid_loss": loss, "valid_perplexity": perplexity(loss), "best": best})
+
+    def _compute_gradients(self, batch: Batch) -> Tensor:
+        """Gradients of the mean loss of the whole batch, from this process's rows; returns the sum of their losses."""
+        tokens = torch.from_numpy(batch.tokens).to(self.device, non_blocking=True)
+        states = [] if batch.fresh else self.carried
+        self.carried, total, count = [], torch.zeros((), device=self.device), batch.predicted
+        for i, rows in enumerate(self.group.parts(len(tokens), self.settings.accumulate)):
+            part = tokens[rows]
+            state = states[i] if states else self.network.initial_state(len(part))
+            if len(part):
+                loss, state = self._loss(part, state)
+                (loss / count).backward()
+                total += loss.detach()
+            self.carried.append(detach(state))
+        return total
+
+    def _loss(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """The sum of -log p of all but the first column, nats, and the state after."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
+            hidden, state = self.network(tokens[:, :-1].clamp(min=0), state)
+        return self.network.output.loss(hidden.flatten(0, 1), tokens[:, 1:].flatten()), state
+
+    @torch.no_grad()
+    def _held_out_loss(self) -> float:
+        """The mean loss of the validation text, nats per token, the state carried on."""
+        self.network.eval()
+        total, count, state = torch.zeros((), device=self.device), 0, State()
+        for batch in self.held_out.epoch(0) if self.held_out is not None else ():
+            tokens = torch.from_numpy(batch.tokens).to(self.device)
+            part = tokens[self.group.parts(len(tokens), 1)[0]]
+            state = self.network.initial_state(len(part)) if batch.fresh else state
+            count += batch.predicted
+            if len(part):
+                loss, state = self._loss(part, state)
+                total += loss
+        return self.group.sum([float(total)])[0] / count
+
+    def _look(self, loss: Tensor, norm: Tensor, lr: float) -> None:
+        """Note a step's loss; from time to time make sure that it is finite, write it down and show it."""
+        place = self.place
+        self._unseen.append(torch.stack([loss, norm.to(loss)]))
+        due = place.sums.steps >= self.settings.log_every
+        if due or self.device.type == "cpu" or len(self._unseen) >= _STEPS_UNSEEN:
+            self._see()
+        self._tick()
+        sums = place.sums
+        if self._unseen:
+            return
+        speed = sums.tokens / max(place.seconds - sums.seconds, 1e-9)
+        mean = sums.loss / max(sums.tokens, 1)
+        if self.watch is not None and self.group.first:
+            self.watch(Status.of(place, self.settings, speed=speed, loss=mean, lr=lr))
+        if due:
+            figures = {"loss": mean, "perplexity": perplexity(mean), "lr": lr, "gradient_norm": sums.norm / sums.steps}
+            self._log({**figures, "tokens_per_second": speed})
+            place.sums = Sums(seconds=place.seconds)
+
+    def _see(self) -> None:
+        """Add up the losses and norms that are still on the device. Raises TrainingError if one is not finite."""
+        if not self._unseen:
+            return
+        losses, norms = torch.stack(self._unseen).cpu().double().unbind(dim=1)
+        first = self.place.step - len(self._unseen) + 1
+        self._unseen = []
+        finite = torch.isfinite(losses) & torch.isfinite(norms)
+        if not bool(finite.all()):
+            worst = int(torch.argmin(finite.int()))
+            what = "the gradient" if math.isfinite(losses[worst]) else "the loss"
+            self.keeper.stop_for(self, first + worst, what)
+        self.place.sums.loss += float(losses.sum())
+        self.place.sums.norm += float(norms.sum())
+
+    def _tick(self) -> None:
+        """Let the first process's clock, and its wish to stop, hold for all."""
+        now = time.monotonic()
+        self.place.seconds, asked = self.group.agree(
+            [self.place.seconds + now - self._begun, float(self.interrupts.asked)]
+        )
+        self._begun, self._asked = now, bool(asked)
+
+    def _log(self, figures: Json) -> None:
+        place = self.place
+        where = {"step": place.step, "epoch": place.epochs, "tokens": place.tokens, "seconds": round(place.seconds, 3)}
+        self.metrics.write({**where, **figures})
+
+    def _save_if_due(self, epoch: Epoch) -> None:
+        """Save a checkpoint where the next batch needs no state that rows of unequal length have left."""
+        if not (self._asked or self.keeper.due(self.place.seconds, self.settings.checkpoint_every)):
+            return
+        batch = self.place.batch
+        if self.settings.mode == "stream" or batch == 0 or epoch[batch].fresh:
+            self._see()
+            self.keeper.save(self)
+            if self._asked:
+                raise KeyboardInterrupt
+
+    def _finish(self, stopped: str) -> Report:
+        """Give the network its best weights, or their average, and say that the run is finished."""
+        if self.held_out is not None and self.place.measured_step != self.place.step:
+            self.measure()
+        self._see()
+        if self.best:
+            load_weights(self.network, self.best)
+        else:
+            self.average.keep()
+        report = self.place.report(stopped, sum(parameter.numel() for parameter in self.network.parameters()))
+        self.keeper.finish(self, report)
+        return report
+
+    def close(self) -> None:
+        """Leave the network as one that is not trained."""
+        self.metrics.close()
+        self.network.eval()
+        self.network.prepare(None, in_place=False)
+        for parameter in self.optimizer.parameters:
+            parameter.grad = None
