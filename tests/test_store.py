@@ -304,7 +304,7 @@ def test_what_a_first_killed_save_left_does_not_stop_the_next(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"kind": "huge"}, "its kind 'huge' is unknown, expected one of ngram, stupid-backoff, tiny"),
+        ({"kind": "huge"}, f"its kind 'huge' is unknown, expected one of {', '.join(store.KINDS)}"),
         ({"number": float("nan")}, "Out of range float values are not JSON compliant"),
         ({"number": {1}}, "Object of type set is not JSON serializable"),
         ({"number": "x" * (9 << 20)}, "its description takes 9437"),
@@ -399,7 +399,7 @@ def test_a_newer_version_is_refused_whatever_else_it_holds(saved):
 
 def test_an_unknown_kind_is_refused(saved):
     rewrite(saved, kind="os:system")
-    problem = "its kind 'os:system' is unknown, expected one of ngram, stupid-backoff, tiny; upgrade nextword"
+    problem = f"its kind 'os:system' is unknown, expected one of {', '.join(store.KINDS)}; upgrade nextword"
     with refused(f"{saved}: {problem}"):
         store.load(saved)
 

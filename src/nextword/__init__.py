@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nextword.api import LM, load, train
+    from nextword.api import LM, load, mix, train
     from nextword.errors import (
         ArpaError,
         ConformanceError,
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         NextwordError,
         StoreError,
         TextError,
+        TrainingError,
         UsageError,
         VocabularyError,
     )
+    from nextword.mixture import Mixture, fit_weights
     from nextword.model import LanguageModel, Scorer, check_language_model
     from nextword.ngram.arpa import read_arpa, write_arpa
     from nextword.ngram.backoff import BackoffModel
@@ -37,11 +39,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "nextword.api": ("LM", "load", "train"),
+    "nextword.api": ("LM", "load", "mix", "train"),
     "nextword.errors": (
-        "ArpaError", "ConformanceError", "EstimationError", "NextwordError", "StoreError", "TextError", "UsageError",
-        "VocabularyError",
+        "ArpaError", "ConformanceError", "EstimationError", "NextwordError", "StoreError", "TextError", "TrainingError",
+        "UsageError", "VocabularyError",
     ),
+    "nextword.mixture": ("Mixture", "fit_weights"),
     "nextword.model": ("LanguageModel", "Scorer", "check_language_model"),
     "nextword.ngram.arpa": ("read_arpa", "write_arpa"),
     "nextword.ngram.backoff": ("BackoffModel",),
@@ -65,6 +68,7 @@ __all__ = [
     "EstimationError",
     "Evaluation",
     "LanguageModel",
+    "Mixture",
     "NextwordError",
     "Normalizer",
     "Pipeline",
@@ -72,12 +76,15 @@ __all__ = [
     "Smoothing",
     "StoreError",
     "TextError",
+    "TrainingError",
     "UsageError",
     "Vocabulary",
     "VocabularyError",
     "check_language_model",
     "evaluate",
+    "fit_weights",
     "load",
+    "mix",
     "paired_bootstrap",
     "read_arpa",
     "train",

@@ -67,6 +67,16 @@ def parse(file: Path) -> Json | None:
     return value if isinstance(value, dict) else None
 
 
+def is_pretrained(path: Path) -> bool:
+    """Whether there is a model of another make: a GGUF file, a directory with one, or a Hugging Face directory."""
+    if path.is_file():
+        return path.suffix.lower() == ".gguf"
+    if not (path / CONFIG).is_file():
+        return path.is_dir() and any(path.glob("*.gguf"))
+    config = parse(path / CONFIG) or {}
+    return "format_version" not in config and ("model_type" in config or "architectures" in config)
+
+
 def dump(config: Json) -> bytes:
     """The bytes of ``config.json``, the checksum added.
 

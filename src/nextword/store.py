@@ -10,7 +10,6 @@ leaves the old model or the new one. Arrays are memory-mapped, so a model of any
 milliseconds. Nothing is unpickled.
 """
 
-import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from nextword import durable, tensors
 from nextword.durable import REMEDY, Blocks
-from nextword.errors import NextwordError, StoreError
+from nextword.errors import NextwordError, StoreError, UsageError
+from nextword.kinds import KINDS, model_class
 from nextword.manifest import (
     CONFIG,
     FORMAT_VERSION,
@@ -34,10 +34,6 @@ from nextword.manifest import (
 from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Json
 
-KINDS = {  # kind → module:class, imported when a model of that kind is opened
-    "ngram": "nextword.ngram.backoff:BackoffModel",
-    "stupid-backoff": "nextword.ngram.stupid:StupidBackoff",
-}
 _PAYLOAD_FILE = re.compile(r"[a-z_]+-(?P<hash>[0-9a-f]{16})\.[a-z]+")
 _ATTEMPTS = 10
 
@@ -227,21 +223,16 @@ def _open(directory: Path, config: Json) -> Stored:
     beside = {name: file.read_bytes() for name, file in files.items()}
     for name, data in beside.items():
         _check_hash(files[name], config["payloads"][name]["sha256"], durable.sha256([data]))
-    opened = _class(directory, config["kind"])
+    try:
+        opened = model_class(config["kind"])
+    except UsageError as error:
+        raise StoreError(f"{directory}: {error}") from error
     try:
         vocabulary = Vocabulary.from_arrays(arrays[VOCABULARY], config["vocabulary"])
         model = opened.from_arrays(config["parameters"], arrays[WEIGHTS], vocabulary)
     except (NextwordError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise StoreError(f"{directory}: its parts do not fit together: {error}; {REMEDY}") from error
     return Stored(model, config["text"], beside, config)
-
-
-def _class(directory: Path, kind: str) -> Any:
-    if kind not in KINDS:
-        known = ", ".join(KINDS)
-        raise StoreError(f"{directory}: its kind {kind!r:.80} is unknown, expected one of {known}; upgrade nextword")
-    module, _, name = KINDS[kind].partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def _check_hashes(directory: Path, config: Json) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import json
+import math
 import os
 import re
 import signal
@@ -19,7 +20,22 @@ import nextword
 from nextword.interfaces.cli import _join_numbers, run
 from nextword.ngram.smoothing import NAMES as SMOOTHINGS
 
-COMMANDS = ["train", "train ngram", "compare", "evaluate", "score", "next", "generate", "info", "discounts", "convert"]
+COMMANDS = [
+    "train",
+    "train ngram",
+    "train cbow",
+    "compare",
+    "evaluate",
+    "score",
+    "next",
+    "generate",
+    "info",
+    "discounts",
+    "mix",
+    "neighbours",
+    "convert",
+    "quantize",
+]
 TRAIN = [
     "students opened their books",
     "students opened their laptops",
@@ -109,7 +125,8 @@ def test_help_shows_an_example(succeed, command):
 def test_every_command_is_in_the_help(succeed):
     out = succeed("--help")
     listed = out.partition("Commands:")[2]
-    assert re.findall(r"^  ([a-z]+)", listed, re.MULTILINE) == [*COMMANDS[2:], "train"]
+    expected = [command for command in COMMANDS if not command.startswith("train")]
+    assert re.findall(r"^  ([a-z]+)", listed, re.MULTILINE) == [*expected, "train"]
     assert succeed() == out
 
 
@@ -309,7 +326,7 @@ def test_evaluate_json_is_what_was_published(succeed, folder):
     (model,) = found["models"]
     assert list(model) == [
         "model", "kind", "tokens", "oov", "nats", "perplexity", "perplexity_excluding_oov", "bits_per_byte",
-        "tokens_per_second",
+        "word_perplexity", "tokens_per_second",
     ]  # fmt: skip
     assert (model["model"], model["kind"]) == ("w", "ngram")
     assert model["tokens_per_second"] > 0
@@ -449,6 +466,25 @@ def test_score_tokens_are_escaped_so_that_a_row_is_a_line(succeed):
     assert [line.split("\t")[2] for line in out.splitlines()[1:]] == ["a", "\\\\", "▁t", "b", "▁r", "</s>"]
 
 
+def test_score_words(succeed, folder):
+    lm = nextword.load(folder / "c")
+    rows = [line.split("\t") for line in succeed("score", "c", "test.txt", "--words").splitlines()]
+    assert rows[0] == ["sentence_id", "word_id", "word", "surprisal", "tokens", "oov"]
+    assert [row[2] for row in rows[1:6]] == ["the", "students", "opened", "their", "books"]
+    assert [row[4] for row in rows[1:7]] == ["3", "9", "7", "6", "6", "1"]
+    bits = sum(float(row[3]) for row in rows[1:7])
+    assert bits == pytest.approx(-lm.score("the students opened their books") / math.log(2), rel=1e-6)
+    corrected = succeed("score", "c", "test.txt", "--words", "--bow-correction", "--format", "jsonl")
+    record = json.loads(corrected.splitlines()[0])
+    assert list(record) == rows[0]
+    assert record["surprisal"] != pytest.approx(float(rows[1][3]))
+
+
+def test_score_bow_correction_is_of_words(fail):
+    found = fail(2, "score", "c", "test.txt", "--bow-correction")
+    assert found == "--bow-correction is of words made of tokens; give --words too"
+
+
 def test_score_writes_files(succeed, folder, tmp_path):
     expected = succeed("score", "w", "test.txt")
     assert succeed("score", "w", "test.txt", "--out", tmp_path / "x.tsv") == ""
@@ -516,13 +552,18 @@ def test_next_json(succeed):
     assert [token["token"] for token in found["tokens"]] == ["their", "it"]
     steps = json.loads(succeed("next", "w", "they read", "-k", 2, "--json", "--steps"))
     assert [step["token"] for step in steps] == ["they", "read", "</s>"]
+    assert [step["after"] for step in steps] == ["<s>", "they", "read"]
     assert all(len(step["expected"]["tokens"]) == 2 for step in steps)
 
 
 def test_next_steps(succeed):
     header, _, *rows = succeed("next", "w", "they read", "-k", 2, "--steps").splitlines()
-    assert header.split() == ["token", "expected", "probability", "rank", "entropy"]
-    assert [row.split()[0] for row in rows] == ["they", "read", "</s>"]
+    assert header.split() == ["after", "expected", "token", "probability", "rank", "entropy"]
+    cells = [re.split("  +", row) for row in rows]
+    assert [(row[0], row[-4]) for row in cells] == [("<s>", "they"), ("they", "read"), ("read", "</s>")]
+    assert all(len(row) == 1 + 2 + 4 for row in cells)  # two expected tokens
+    usual = succeed("next", "w", "they read", "--steps").splitlines()
+    assert all(len(re.split("  +", row)) == 1 + 3 + 4 for row in usual[2:])
 
 
 def test_next_says_which_words_it_does_not_know(call):
@@ -626,6 +667,7 @@ def test_convert_says_what_an_arpa_file_cannot_hold(call, tmp_path):
     [
         (2, "w v", "one of IN and OUT must be an ARPA file (.arpa, .arpa.gz), the other a model directory"),
         (2, "s s.arpa", "s: a stupid-backoff model has no ARPA form; only n-gram language models have"),
+        (2, "w w.onnx", "w: a ngram model has no ONNX form; only window, rnn, gru, lstm, transformer models have"),
         (1, "nothing nothing.arpa", "nothing: there is no such directory"),
         (1, "nothing.arpa x", "nothing.arpa"),
         (1, "w nowhere/x.arpa", "nowhere/x.arpa"),

@@ -1,13 +1,17 @@
 """The table of all models: complete, saved, reproducible, and honest about what it could not estimate."""
 
 import json
+import re
+from importlib.util import find_spec
 
 import pytest
 
 import nextword
 from nextword.errors import TextError, UsageError
 from nextword.ngram.smoothing import Smoothing
-from nextword.tasks.compare import LINEAGE, ORDERS, UNITS, Row, compare, split
+from nextword.tasks.compare import Row, compare, split
+from nextword.tasks.describe import describe
+from nextword.tasks.recipes import BEST_ORDERS, LINEAGE, NETWORKS, UNITS, USUAL_ORDER, Data, recipes
 from nextword.text.corpus import Corpus
 
 LINES = [
@@ -16,6 +20,9 @@ LINES = [
     for v in ("saw", "hid")
     for b in ("mat", "hat", "cat", "elk")
 ]
+
+
+COUNTED = recipes(neural=False)
 
 
 def text(corpus):
@@ -37,50 +44,94 @@ def test_fewer_than_ten_lines_are_refused():
     assert str(caught.value) == "the text has 9 lines; to train, validate and test takes 10 or more"
 
 
+def chosen(*names):
+    """The recipes of these names."""
+    return [recipe for recipe in recipes() if recipe.name in names]
+
+
+def test_the_recipes_are_the_lineage_the_networks_and_a_mixture():
+    names = [recipe.name for recipe in recipes()]
+    assert len(set(names)) == len(names)
+    for unit in UNITS:
+        counted = ["add-one" if name == "laplace" else name for name in LINEAGE[:-1]]
+        expected = [f"{unit} {name} {USUAL_ORDER[unit]}" for name in counted]
+        expected += [f"{unit} modified-kneser-ney {order}" for order in BEST_ORDERS[unit]]
+        assert [recipe.name for recipe in COUNTED if recipe.unit == unit] == expected
+        neural = [recipe for recipe in recipes() if recipe.unit == unit and recipe.neural]
+        assert [recipe.model for recipe in neural] == ["window", "rnn", "gru", "lstm", "transformer", "mixture"]
+        assert [recipe.order for recipe in neural] == [NETWORKS[unit]["window"][0]["order"], *[None] * 5]
+
+
 def test_every_model_is_trained_saved_and_measured(tmp_path):
+    pytest.importorskip("torch")
     texts = split(LINES)
     begun = []
     rows = list(compare(texts, tmp_path, threads=1, progress=begun.append))
-    names = ["add-one" if name == "laplace" else name for name in LINEAGE]
-    expected = [(unit, name, order) for unit in UNITS for name in names for order in ORDERS]
-    assert [(row.unit, row.model, row.order) for row in rows] == expected
-    assert begun == [f"{unit} {name} {order}" for unit, name, order in expected]
-    for row in rows[::9]:
+    assert begun == [recipe.name for recipe in recipes()]
+    assert [(row.unit, row.model, row.order) for row in rows] == [(r.unit, r.model, r.order) for r in recipes()]
+    for row in [*rows[::5], rows[-1]]:
         lm = nextword.load(row.directory)
         found = lm.evaluate(texts.test)
-        assert (found.perplexity, found.bits_per_byte) == (row.perplexity, row.bits_per_byte)
-        assert found.perplexity_excluding_oov == row.perplexity_excluding_oov
-        assert row.ngrams == len(lm.model)
-        assert row.bytes == sum(
-            file.stat().st_size for file in (tmp_path / f"{row.unit}-{row.model}-{row.order}").iterdir()
-        )
+        assert (found.perplexity, found.bits_per_byte) == pytest.approx((row.perplexity, row.bits_per_byte), rel=1e-6)
+        assert found.perplexity_excluding_oov == pytest.approx(row.perplexity_excluding_oov, rel=1e-6)
+        assert found.word_perplexity == pytest.approx(row.word_perplexity, rel=1e-6)
+        name = "-".join(str(part) for part in (row.unit, row.model, row.order) if part)
+        assert row.bytes == sum(file.stat().st_size for file in (tmp_path / name).iterdir())
+        assert row.parameters == describe(lm.model)["parameters"]
         assert row.seconds > 0
-    assert any(row.notes for row in rows)
+    mixture = rows[-1]
+    assert [part.partition(" ")[2] for part in mixture.notes[0].split(" + ")] == ["lstm", "modified-kneser-ney 7"]
+    assert mixture.parameters > max(row.parameters for row in rows if row.unit == "char" and row is not mixture)
+
+
+def test_a_network_sees_unknown_words():
+    """Half of the words that occur once; "once" and "more" do, and every second of them in the text is replaced."""
+    data = Data(Corpus.from_lines(["a a once", "b b more", "only a"]), Corpus.from_lines(["a new"]), "word")
+    words = [data.vocabulary.word(i) for i in data.tokens_with_unknown]
+    assert words == ["</s>", "a", "a", "<unk>", "</s>", "b", "b", "more", "</s>", "<unk>", "a", "</s>"]
+    assert [data.vocabulary.word(i) for i in data.held_out_tokens] == ["</s>", "a", "<unk>", "</s>"]
+    assert 0 not in data.tokens
+
+
+def test_the_same_seed_gives_the_same_network(tmp_path):
+    pytest.importorskip("torch")
+    texts, one = split(LINES), chosen("word lstm")
+    (first,), (second,) = (list(compare(texts, tmp_path / name, chosen=one, threads=1)) for name in "ab")
+    assert first.perplexity == second.perplexity
+
+
+def test_a_network_ends_when_the_time_is_up_and_says_so(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr("nextword.tasks.recipes.LONGEST", 1e-6)
+    (row,) = compare(split(LINES), tmp_path, chosen=chosen("word gru"))
+    (note,) = row.notes
+    assert re.fullmatch(r"stopped after \d\.\d of \d+ epochs, as its time was up", note)
 
 
 def test_a_row_is_what_training_on_the_first_part_gives(tmp_path):
     texts = split(LINES)
-    (row,) = [row for row in compare(texts, tmp_path, orders=[3], units=["word"]) if row.model == "witten-bell"]
+    (row,) = compare(texts, tmp_path, chosen=chosen("word witten-bell 3"))
     lm = nextword.train(Corpus.from_lines(LINES[:19]), order=3, smoothing=Smoothing("witten-bell"), tokenizer="word")
     assert lm.evaluate(Corpus.from_lines(LINES[21:])).perplexity == row.perplexity
 
 
 def test_every_estimator_with_a_fallback_says_so(tmp_path):
-    rows = list(compare(split(["a b c"] * 10), tmp_path, orders=[2], units=["char"]))
+    rows = list(compare(split(["a b c"] * 10), tmp_path, chosen=recipes(["char"], neural=False)))
     noted = {row.model for row in rows if row.notes}
     assert noted == {"absolute", "katz", "kneser-ney", "modified-kneser-ney"}
 
 
 def test_a_row_is_json_even_where_a_figure_is_infinite():
-    row = Row("word", "mle", 1, 2, 3, 0.5, float("inf"), 7.0, float("inf"), "out/x", ("order 1: …",))
+    infinite = float("inf")
+    row = Row("word", "mle", 1, 2, 3, 0.5, infinite, 7.0, infinite, infinite, "out/x", notes=("order 1: …",))
     found = json.loads(json.dumps(row.to_json(), allow_nan=False))
     assert (found["perplexity"], found["perplexity_excluding_oov"], found["bits_per_byte"]) == (None, 7.0, None)
     assert found["notes"] == ["order 1: …"]
 
 
 def test_when_the_time_is_up_no_further_model_is_begun(tmp_path):
-    rows = list(compare(split(LINES), tmp_path, minutes=1e-9))
-    assert [(row.unit, row.model, row.order) for row in rows] == [("word", "add-one", 1)]
+    rows = list(compare(split(LINES), tmp_path, chosen=COUNTED, minutes=1e-9))
+    assert [(row.unit, row.model, row.order) for row in rows] == [("word", "add-one", 3)]
 
 
 @pytest.mark.parametrize(("minutes", "shown"), [(0, "0"), (-1.5, "-1.5"), (float("nan"), "nan")])
@@ -104,11 +155,13 @@ def test_no_time_at_all_is_refused_at_once(tmp_path, minutes, shown):
     ids=["one word", "empty", "mostly empty", "carriage returns", "unknown", "all new", "odd characters"],
 )
 def test_odd_texts_give_whole_tables(tmp_path, lines):
-    rows = list(compare(split(lines), tmp_path, orders=[1, 3]))
-    assert len(rows) == 2 * len(LINEAGE) * 2
+    torch = find_spec("torch") is not None
+    some = COUNTED + (chosen("word window", "word transformer", "char lstm", "char mixture") if torch else [])
+    rows = list(compare(split(lines), tmp_path, chosen=sorted(some, key=lambda recipe: UNITS.index(recipe.unit))))
+    assert len(rows) == len(some)
     assert all(1 <= row.perplexity < 1e6 and 0 < row.bits_per_byte < 1e3 for row in rows)
 
 
 def test_the_marks_of_sentences_are_refused_by_name(tmp_path):
     with pytest.raises(TextError, match="^<memory>:3: the text holds </s>, which marks the ends of sentences"):
-        list(compare(split(["a", "b", "a </s> b", *["a"] * 10]), tmp_path, units=["whitespace"]))
+        list(compare(split(["a", "b", "a </s> b", *["a"] * 10]), tmp_path, chosen=recipes(["whitespace"])[:1]))

@@ -16,6 +16,7 @@ from nextword.text.corpus import Corpus
 from nextword.text.normalize import Normalizer
 from nextword.text.pipeline import Pipeline
 from nextword.text.spelling import CharTokenizer
+from nextword.text.tokenize import WhitespaceTokenizer
 from strategies import corpus, sentences
 from toy import BOS, EOS, UNK, BigramTable, DecayingVotes, log_table
 
@@ -146,9 +147,31 @@ def test_an_empty_text_is_an_error():
 
 def test_the_published_figures_and_no_others():
     found = evaluate(by_hand(), Corpus.from_text("a b\n")).to_json()
-    expected = ["tokens", "oov", "nats", "perplexity", "perplexity_excluding_oov", "bits_per_byte", "tokens_per_second"]
+    expected = ["tokens", "oov", "nats", "perplexity", "perplexity_excluding_oov", "bits_per_byte"]
+    expected += ["word_perplexity", "tokens_per_second"]
     assert list(found) == expected
     assert found["tokens_per_second"] > 0
+
+
+def test_words_compare_models_of_other_units():
+    """Two words and a line's end, whatever the tokens are, and an unknown character's spelling is paid for."""
+    text = "ab ba\n"
+    chars = Pipeline(tokenizer=CharTokenizer())
+    lm = train_ngram(Corpus.from_text("ab aab\n"), order=1, smoothing="laplace", pipeline=chars)
+    found = evaluate(lm, Corpus.from_text(text), pipeline=chars)
+    assert (found.tokens, found.words) == (6, 3)
+    assert found.word_perplexity == pytest.approx(found.perplexity**2)
+    assert found.to_json()["word_perplexity"] == found.word_perplexity
+    unknown = evaluate(lm, Corpus.from_text("ab xa\n"), pipeline=chars)
+    assert unknown.word_perplexity == pytest.approx(2 ** (unknown.bits_per_byte * 6 / 3))
+
+
+@pytest.mark.parametrize("line", ["", " ", "a", " a  b\t", "a\0b\rc", "\u00a0a b"])
+def test_words_are_what_the_whitespace_tokenizer_finds(line):
+    chars = Pipeline(tokenizer=CharTokenizer())
+    lm = train_ngram(Corpus.from_text("ab\n"), order=1, smoothing="laplace", pipeline=chars)
+    words = evaluate(lm, Corpus.from_text(f"{line}\n{line}"), pipeline=chars).words
+    assert words == 2 * (len(WhitespaceTokenizer().tokens(line)) + 1) - (not line)
 
 
 def test_speed_is_tokens_over_seconds():

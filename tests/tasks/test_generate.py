@@ -9,18 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nextword.errors import UsageError, VocabularyError
-from nextword.tasks.generate import (
-    Generation,
-    Sampling,
-    apply_temperature,
-    beam_search,
-    draw,
-    generate,
-    keep_min_p,
-    keep_top_k,
-    keep_top_p,
-    stream,
-)
+from nextword.tasks.beam import beam_search
+from nextword.tasks.generate import Generation, generate, stream
+from nextword.tasks.sampling import Sampling, apply_temperature, draw, keep_min_p, keep_top_k, keep_top_p
 from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array
 from toy import BOS, EOS, UNK, BigramTable, DecayingVotes, log_table

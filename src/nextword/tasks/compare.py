@@ -1,4 +1,4 @@
-"""Every count-based model on one text, side by side: trained, saved, measured on text that none of them saw."""
+"""Every kind of model on one text, side by side: trained, saved, measured on text that none of them saw."""
 
 import itertools
 import time
@@ -8,24 +8,13 @@ from pathlib import Path
 
 from nextword import store
 from nextword.errors import UsageError
-from nextword.ngram.backoff import BackoffModel
-from nextword.ngram.smoothing import Name, Smoothing
-from nextword.ngram.stupid import StupidBackoff
-from nextword.ngram.train import NgramSettings, default_threads, train_on_tokens
+from nextword.ngram.train import default_threads
+from nextword.tasks.describe import count_parameters
 from nextword.tasks.evaluate import evaluate
-from nextword.tasks.reading import read_block
+from nextword.tasks.recipes import UNITS, Data, Recipe, Resources, recipes
 from nextword.text.corpus import Corpus
-from nextword.text.indexing import Indexer
-from nextword.text.pipeline import Pipeline
-from nextword.text.tokenize import make_tokenizer
 from nextword.types import Json
 
-LINEAGE: tuple[Name, ...] = (
-    "laplace", "absolute", "katz", "jelinek-mercer", "witten-bell", "kneser-ney", "modified-kneser-ney",
-)  # fmt: skip
-LABELS = {"laplace": "add-one"}
-UNITS = ("word", "char")
-ORDERS = (1, 2, 3, 4, 5)
 LEAST_LINES = 10
 
 
@@ -33,20 +22,22 @@ LEAST_LINES = 10
 class Row:
     """One model's line in the table.
 
-    bytes: on disk. seconds: counting and estimating, from tokens to a model in memory. notes: discounts that the counts
-    did not allow to be estimated, and what stands for them.
+    parameters: see ``describe``. bytes: on disk. seconds: training, from tokens to a model in memory. notes: what to
+    know of it, such as discounts that the counts did not allow to be estimated, and what stands for them.
     """
 
     unit: str
     model: str
-    order: int
-    ngrams: int
+    order: int | None
+    parameters: int
     bytes: int
     seconds: float
     perplexity: float
     perplexity_excluding_oov: float
+    word_perplexity: float
     bits_per_byte: float
     directory: str
+    neural: bool = False
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
@@ -78,77 +69,65 @@ def compare(
     texts: Split,
     out: Path,
     *,
-    orders: Sequence[int] = ORDERS,
-    units: Sequence[str] = UNITS,
+    chosen: Sequence[Recipe] | None = None,
     minutes: float | None = None,
     threads: int | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Iterator[Row]:
-    """Train the lineage at each order and unit, save each model under ``out``, and yield its row.
+    """Make each model of ``chosen``, all recipes if None, save it under ``out``, and yield its row.
 
-    units: names of tokenizers. minutes: begin no further model after that time; one is always trained. progress:
-    called with the name of each model as it is begun. Discounts that cannot be estimated fall back, and the row says
-    so. Raises UsageError for a time that is not above 0, and while it trains TextError and StoreError.
+    minutes: begin no further model after that time; one is always trained. progress: called with the name of each
+    model as it is begun. Discounts that cannot be estimated fall back, and the row says so. Raises UsageError for a
+    time that is not above 0, and while it trains TextError and StoreError.
     """
     if minutes is not None and not minutes > 0:
         raise UsageError(f"{minutes:g} minutes leave no time to train a model; give a number above 0")
     deadline = time.monotonic() + 60 * (float("inf") if minutes is None else minutes)
+    wanted = recipes() if chosen is None else chosen
 
     def rows() -> Iterator[Row]:
-        _load_compiled_code()
-        for unit in units:
-            data = _Data(texts, unit)
-            for name, order in itertools.product(LINEAGE, orders):
-                progress(f"{unit} {LABELS.get(name, name)} {order}")
-                yield _row(data, name, order, out, threads or default_threads())
+        _load_compiled_code(wanted)
+        for unit, group in itertools.groupby(wanted, key=lambda recipe: recipe.unit):
+            data = Data(texts.train, texts.valid, unit)
+            for recipe in group:
+                progress(recipe.name)
+                left = (deadline - time.monotonic()) / 60
+                yield _row(recipe, data, texts, out, Resources(threads or default_threads(), left))
                 if time.monotonic() > deadline:
                     return
 
     return rows()
 
 
-def _row(data: "_Data", name: Name, order: int, out: Path, threads: int) -> Row:
+def _row(recipe: Recipe, data: Data, texts: Split, out: Path, resources: Resources) -> Row:
     begin = time.perf_counter()
-    model = data.train(name, order, threads)
+    model, notes = recipe.make(data, resources)
     seconds = time.perf_counter() - begin
-    label = LABELS.get(name, name)
-    directory = out / f"{data.unit}-{label}-{order}"
-    store.save(directory, model, text=data.pipeline, settings={"split": data.texts.lines})
-    found = evaluate(model, data.texts.test, pipeline=data.pipeline)
+    data.models[recipe.name] = model
+    directory = out / recipe.name.replace(" ", "-")
+    store.save(directory, model, text=data.pipeline, settings={"split": texts.lines})
+    found = evaluate(model, texts.test, pipeline=data.pipeline)
     return Row(
-        data.unit,
-        label,
-        order,
-        len(model),
-        store.size(directory),
-        seconds,
-        found.perplexity,
-        found.perplexity_excluding_oov,
-        found.bits_per_byte,
-        str(directory),
-        tuple(model.details["notes"]),
+        unit=recipe.unit,
+        model=recipe.model,
+        order=recipe.order,
+        parameters=count_parameters(model),
+        bytes=store.size(directory),
+        seconds=seconds,
+        perplexity=found.perplexity,
+        perplexity_excluding_oov=found.perplexity_excluding_oov,
+        word_perplexity=found.word_perplexity,
+        bits_per_byte=found.bits_per_byte,
+        directory=str(directory),
+        neural=recipe.neural,
+        notes=notes,
     )
 
 
-class _Data:
-    """Training and held-out tokens, read once for all models."""
-
-    def __init__(self, texts: Split, unit: str):
-        self.texts, self.unit = texts, unit
-        self.pipeline = pipeline = Pipeline(tokenizer=make_tokenizer(unit))
-        indexer = Indexer()
-        for block in texts.train:
-            indexer.read(pipeline.canonical(block.text).text, block.where)
-        self._tokens, self._vocabulary = indexer.finish()
-        self._held_out = [read_block(self._vocabulary, pipeline, block).ids for block in texts.valid]
-
-    def train(self, name: Name, order: int, threads: int) -> BackoffModel | StupidBackoff:
-        settings = NgramSettings(order, Smoothing(name, discount_fallback=True), threads=threads)
-        return train_on_tokens(self._tokens, self._vocabulary, settings, held_out=self._held_out)
-
-
-def _load_compiled_code() -> None:
-    """Train each kind once on next to nothing, so that no row of the table pays for what all of them use."""
-    data = _Data(split(["students opened their books"] * LEAST_LINES), UNITS[0])
-    for name in LINEAGE:
-        data.train(name, 2, threads=1)
+def _load_compiled_code(wanted: Sequence[Recipe]) -> None:
+    """Make each model once of next to nothing, so that no row of the table pays for what all of them use."""
+    texts = split(["students opened their books"] * LEAST_LINES)
+    data = Data(texts.train, texts.valid, UNITS[0])
+    firsts = {(recipe.model, recipe.neural): recipe for recipe in reversed(wanted) if recipe.model != "mixture"}
+    for recipe in firsts.values():
+        recipe.make(data, Resources(threads=1, minutes=0.0))

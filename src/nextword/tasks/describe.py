@@ -1,25 +1,34 @@
-"""What a model is made of and how its text is spread: counts, coverage, Zipf's law."""
+"""What a model is made of, and how its text is spread: parameters, counts, coverage, Zipf's law."""
 
 from typing import Any
 
 import numpy as np
 
+from nextword.mixture import Mixture
 from nextword.ngram.backoff import BackoffModel
 from nextword.text.zipf import zipf_exponent
 from nextword.types import Array, Json
 
 
 def describe(model: Any) -> Json:
-    """Order, n-grams per order, vocabulary, and the share of the V² possible bigrams that were seen."""
+    """What a model of any kind is: vocabulary, context, parameters, and what only its kind has.
+
+    Of n-grams: the order, how many there are, and the share of the V² possible bigrams that were seen. Of a network:
+    its settings. Of a mixture: its members.
+    """
     vocabulary = model.vocabulary
     described: Json = {"kind": model.kind, "vocabulary": len(vocabulary), "context_length": model.context_length}
     described["oov_policy"] = (
         "an error" if vocabulary.unk is None else "an unknown word is <unk>, which has a probability of its own"
     )
+    parameters = count_parameters(model)
+    if parameters:
+        described["parameters"] = parameters
+    if hasattr(model, "settings"):
+        described |= {"scope": model.scope, "network": model.settings}
     if hasattr(model, "counts"):
         counts = model.counts()
-        # one probability each, and a back-off weight below the highest order
-        described |= {"order": model.order, "ngrams": counts, "parameters": sum(counts) + sum(counts[:-1])}
+        described |= {"order": model.order, "ngrams": counts}
         if model.order > 1:  # of a model from an ARPA file: those it holds
             described["bigram_coverage"] = counts[1] / (len(vocabulary) - 1) ** 2
     details: Json = getattr(model, "details", {})
@@ -27,6 +36,20 @@ def describe(model: Any) -> Json:
         exponent = zipf_exponent(unigram_probabilities(model))
         described |= {"zipf_exponent": exponent, "zipf_exponent_of": "unigram probabilities"}
     return described | details
+
+
+def count_parameters(model: Any) -> int:
+    """How many numbers were estimated; 0 if it does not tell.
+
+    Of n-grams: a probability each, and a back-off weight below the highest order. Of a network: its weights. Of a
+    mixture: those of its members, and their weights.
+    """
+    if hasattr(model, "counts"):
+        counts = model.counts()
+        return int(sum(counts) + sum(counts[:-1]))
+    if isinstance(model, Mixture):
+        return sum(map(count_parameters, model.models)) + len(model.models)
+    return sum(array.size for array in model.arrays().values()) if hasattr(model, "arrays") else 0
 
 
 def unigram_probabilities(model: BackoffModel) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nextword.errors import TextError
 from nextword.model import LanguageModel, Scorer
-from nextword.tasks.reading import ScoredBlock, score_blocks
+from nextword.tasks.reading import ScoredBlock, count_words, score_blocks
 from nextword.text.blocks import Block
 from nextword.text.pipeline import Pipeline
 from nextword.text.vocabulary import Vocabulary
@@ -17,14 +17,15 @@ from nextword.types import Array, Json
 
 LN2 = float(np.log(2))
 SPELLING_BITS = float(np.log2(257))  # an unknown word's bytes, and one symbol more for its end
-_FIGURES = ("nats", "perplexity", "perplexity_excluding_oov", "bits_per_byte")
+_FIGURES = ("nats", "perplexity", "perplexity_excluding_oov", "bits_per_byte", "word_perplexity")
 
 
 @dataclass
 class Evaluation:
     """What ``evaluate`` found. nats: total negative log-probability; known_nats: that of all tokens but ``<unk>``.
 
-    bytes: of the normalised text, newlines included. oov, oov_bytes: unknown words, and the bytes that spell them.
+    bytes: of the normalised text, newlines included. words: what stands between blanks, and a ``</s>`` for each line.
+    oov, oov_bytes: unknown words, and the bytes that spell them.
     infinite: the first token of probability 0, as ``file:line: token``, or "". normalised: False for a Scorer, whose
     scores are no probabilities. line_bits: bits per line, each unknown word's spelling included, if asked for.
     """
@@ -34,6 +35,7 @@ class Evaluation:
     nats: float = 0.0
     known_nats: float = 0.0
     bytes: int = 0
+    words: int = 0
     oov_bytes: int = 0
     seconds: float = 0.0
     infinite: str = ""
@@ -63,8 +65,15 @@ class Evaluation:
     @property
     def bits_per_byte(self) -> float:
         """All bits, those that spell unknown words included, over the bytes of the normalised text."""
-        spelling = (self.oov_bytes + self.oov) * SPELLING_BITS
-        return (self.nats / LN2 + spelling) / self.bytes if self.normalised else float("nan")
+        return self._spelt_nats / LN2 / self.bytes if self.normalised else float("nan")
+
+    @property
+    def word_perplexity(self) -> float:
+        """Exp of all nats, those that spell unknown words included, per word, ``</s>`` counted, whatever a token is.
+
+        So pieces, characters and words compare; it ranks models as ``bits_per_byte`` does.
+        """
+        return self._exp(self._spelt_nats / self.words)
 
     @property
     def tokens_per_second(self) -> float:
@@ -78,6 +87,10 @@ class Evaluation:
         counted: Json = {"tokens": self.tokens, "oov": self.oov}
         reason = {"reason": self.reason} if self.reason else {}
         return counted | figures | {"tokens_per_second": round(self.tokens_per_second)} | reason
+
+    @property
+    def _spelt_nats(self) -> float:
+        return self.nats + (self.oov_bytes + self.oov) * SPELLING_BITS * LN2
 
     def _exp(self, nats: float) -> float:
         with np.errstate(over="ignore"):
@@ -104,6 +117,7 @@ def evaluate(
     begin = time.perf_counter()
     for scored in score_blocks(lm, reader, blocks, threads=threads):
         _add(result, scored, lm.vocabulary, keep_lines=keep_lines)
+        result.words += _words(scored, reader)
     result.seconds = time.perf_counter() - begin
     if result.tokens == 0:
         raise TextError("the text is empty: there is nothing to evaluate; give a file with at least one line")
@@ -125,6 +139,14 @@ def _add(result: Evaluation, scored: ScoredBlock, vocabulary: Vocabulary, *, kee
     result.oov_bytes += read.oov_bytes
     if keep_lines:
         result.line_bits.append(_line_bits(scored, vocabulary))
+
+
+def _words(scored: ScoredBlock, pipeline: Pipeline) -> int:
+    """How many words a block has, ``</s>`` counted, in the sense of ``WhitespaceTokenizer``."""
+    if pipeline.tokenizer.name == "whitespace":
+        return len(scored.read.ids)
+    text = pipeline.normalizer.apply(scored.read.block.text)
+    return count_words(text) + text.count(b"\n") + (not text.endswith(b"\n"))
 
 
 def _first_impossible(scored: ScoredBlock, vocabulary: Vocabulary) -> str:

@@ -90,6 +90,12 @@ def read_block(vocabulary: Vocabulary, pipeline: Pipeline, block: Block) -> Read
     return ReadBlock(block, prepared.text, prepared.size, ids, oov, oov_bytes)
 
 
+def count_words(text: bytes) -> int:
+    """How many stretches of ``text`` stand between KenLM's delimiters."""
+    blank = _IS_DELIMITER[np.frombuffer(text, dtype=np.uint8)]
+    return int(np.count_nonzero(~blank[1:] & blank[:-1]) + (not blank[:1].all()))
+
+
 def _score_in_turn(
     lm: LanguageModel[Any] | Scorer[Any], pipeline: Pipeline, blocks: Iterable[Block]
 ) -> Iterator[ScoredBlock]:

@@ -5,6 +5,7 @@ The ``tokenizers`` library learns the pieces and splits text into them.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,10 +16,12 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from nextword.errors import UsageError
 from nextword.text.blocks import Block
 from nextword.text.normalize import Normalizer
+from nextword.text.spelling import byte_alphabet
 from nextword.text.tokenize import CHUNKS_KEPT, DELIMITERS, LONG_LINE, Tokenizer, one_line
 from nextword.types import Json
 
 PAYLOAD = "tokenizer.json"
+PRETRAINED = "pretrained"  # the name of a tokenizer that a pretrained model brings
 _PICTURES = "␀␉␊␍␠"
 _VISIBLE = str.maketrans(DELIMITERS, _PICTURES)
 _HIDDEN = str.maketrans(_PICTURES, DELIMITERS)
@@ -34,7 +37,9 @@ _CHUNK = re.compile(f"[{_BLANK}]{{0,{_MOST}}}[^{_BLANK}]{{1,{_MOST}}}|[{_BLANK}]
 class PieceTokenizer(Tokenizer):
     """Tokens are the pieces of a ``tokenizer.json``. A delimiter in a piece is shown as its picture, ``␠`` for a space.
 
-    What the file's tokenizer does not know stays as it is written, and is not hidden behind its unknown token.
+    What the file's tokenizer does not know stays as it is written, and is not hidden behind its unknown token. That of
+    a pretrained model (``PRETRAINED``) also has pieces for control, such as the end of a document: they are never found
+    in a text, even where it spells one, and spell nothing.
     """
 
     def __init__(self, data: bytes, *, name: str = "file"):
@@ -48,12 +53,14 @@ class PieceTokenizer(Tokenizer):
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._unknown = self._unknown_id(description["model"])
-        vocabulary = self._tokenizer.get_vocab()
-        self._written = {i: piece.translate(_VISIBLE) for piece, i in vocabulary.items()}
-        self._pieces = {piece.translate(_VISIBLE): piece for piece in vocabulary}
-        if len(self._pieces) < len(vocabulary):
-            raise UsageError("two pieces of this tokenizer.json differ only in how a space is shown; take another")
-        self._by_chunk = _is_byte_level(description)
+        pieces = {i: piece for piece, i in self._tokenizer.get_vocab().items()}
+        self._written = _shown(pieces, rename=name == PRETRAINED)
+        self._pieces = {shown: pieces[i] for i, shown in self._written.items()}
+        added = description.get("added_tokens") or []
+        self._specials = {token["content"] for token in added if token["special"]} if name == PRETRAINED else set()
+        self._tokenizer.encode_special_tokens = name == PRETRAINED  # what looks like one in a text is text
+        self._by_chunk = _is_byte_level(description) and len(added) == len(self._specials)
+        self._marks = _marks(description)
         self._chunk = lru_cache(CHUNKS_KEPT)(self._line)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -81,9 +88,32 @@ class PieceTokenizer(Tokenizer):
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         """The line that the pieces spell: for byte-level pieces exactly the one that they came from."""
-        pieces = [self._pieces.get(token) or token.translate(_HIDDEN) for token in tokens]
+        raw = [self._pieces.get(token) or token.translate(_HIDDEN) for token in tokens]
+        pieces = [piece for piece in raw if piece not in self._specials]
         decoder = self._tokenizer.decoder
         return decoder.decode(pieces) if decoder is not None else " ".join(pieces)
+
+    def begins_word(self, token: str) -> bool:
+        """Whether the piece begins with a blank, or is one for control. Raises UsageError if blanks leave no mark."""
+        if self._marks is None:
+            raise UsageError("the pieces of this tokenizer do not tell where a word begins; score tokens, not words")
+        piece = self._pieces.get(token) or token.translate(_HIDDEN)
+        return piece in self._specials or self._marks.match(piece) is not None
+
+    @property
+    def words(self) -> dict[int, str]:
+        """How each piece is written, by its id in the ``tokenizer.json``."""
+        return self._written
+
+    def id(self, piece: str) -> int | None:
+        """Id of a piece as the ``tokenizer.json`` has it, or None."""
+        found: int | None = self._tokenizer.token_to_id(piece)
+        return found
+
+    @property
+    def unknown(self) -> int | None:
+        """Id of the token that stands for what the tokenizer does not know, if it has one."""
+        return self._unknown
 
     def config(self) -> Json:
         """Its name; the pieces are a payload."""
@@ -94,7 +124,6 @@ class PieceTokenizer(Tokenizer):
         return {PAYLOAD: self._data}
 
     def _unknown_id(self, model: Json) -> int | None:
-        """Id of the token that stands for what the file's tokenizer does not know, if it has one."""
         name, found = model.get("unk_token"), model.get("unk_id")
         return self._tokenizer.token_to_id(name) if isinstance(name, str) else found
 
@@ -148,8 +177,26 @@ def _is_byte_level(description: Json) -> bool:
     """Whether this ``tokenizer.json`` is GPT-2's kind and nothing else, whose pieces stay within chunks."""
     before = description.get("pre_tokenizer") or {}
     expected = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
-    return (
-        {key: before.get(key) for key in expected} == expected
-        and description.get("normalizer") is None
-        and not description.get("added_tokens")
-    )
+    return {key: before.get(key) for key in expected} == expected and description.get("normalizer") is None
+
+
+def _shown(pieces: dict[int, str], *, rename: bool) -> dict[int, str]:
+    """How pieces are written between spaces. Two that would look the same are an error, or get their ids as well."""
+    shown = {i: piece.translate(_VISIBLE) for i, piece in pieces.items()}
+    taken = Counter(shown.values())
+    if len(taken) < len(shown) and not rename:
+        raise UsageError("two pieces of this tokenizer.json differ only in how a space is shown; take another")
+    return {i: name if taken[name] == 1 or name == pieces[i] else f"{name}<{i}>" for i, name in shown.items()}
+
+
+def _marks(description: Json) -> re.Pattern[str] | None:
+    """What matches a piece that begins a word, or None if pieces do not tell."""
+    model = description["model"]
+    around = json.dumps([description.get(part) for part in ("normalizer", "pre_tokenizer", "decoder")])
+    if model["type"] == "WordPiece":
+        return re.compile("(?!" + re.escape(model["continuing_subword_prefix"]) + ")")
+    if '"ByteLevel"' in around:
+        return re.compile("[" + "".join(byte_alphabet()[ord(blank)] for blank in DELIMITERS) + "]")
+    if "\\u2581" in around or model["type"] == "Unigram":
+        return re.compile(f"[\u2581{DELIMITERS}]|<0x(?:00|09|0A|0D|20)>")
+    return re.compile("") if model["type"] == "WordLevel" else None

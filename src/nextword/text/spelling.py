@@ -9,11 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from nextword.text.tokenize import Tokenizer, one_line
+from nextword.text.tokenize import DELIMITERS, Tokenizer, one_line
 from nextword.types import Array, Bytes
 
 _MARK = "▁"
 _ESCAPES = {" ": _MARK, _MARK: _MARK * 2, "\t": _MARK + "t", "\r": _MARK + "r", "\0": _MARK + "0"}
+_BLANKS = frozenset(DELIMITERS)
 _UNESCAPES = {token: character for character, token in _ESCAPES.items()}
 # UTF-8 has no byte 0xff, so it can stand for the one character of several bytes that is written otherwise.
 _STAND_IN = 0xFF
@@ -52,6 +53,10 @@ class CharTokenizer(Tokenizer):
         """The line that has these characters, exactly."""
         return "".join([_UNESCAPES.get(token, token) for token in tokens])
 
+    def begins_word(self, token: str) -> bool:
+        """Whether the character is a blank."""
+        return _UNESCAPES.get(token, token) in _BLANKS
+
 
 class ByteTokenizer(Tokenizer):
     """Every byte of UTF-8 is a token, so that none is ever out of vocabulary.
@@ -74,6 +79,10 @@ class ByteTokenizer(Tokenizer):
         """The line that has these bytes, exactly; bytes that are not UTF-8 become U+FFFD."""
         spelt = (bytes([_BYTES[token]]) if token in _BYTES else token.encode() for token in tokens)
         return b"".join(spelt).decode(errors="replace")
+
+    def begins_word(self, token: str) -> bool:
+        """Whether the byte is a blank."""
+        return chr(_BYTES.get(token, 0xFF)) in _BLANKS
 
 
 def _table(spellings: list[bytes]) -> tuple[Bytes, Array]:

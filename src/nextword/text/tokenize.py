@@ -39,6 +39,13 @@ class Tokenizer(ABC):
     def detokenize(self, tokens: Sequence[str]) -> str:
         """The line that ``tokens`` spell."""
 
+    def begins_word(self, token: str) -> bool:
+        """Whether a word, in the sense of what stands between blanks, has ended where ``token`` begins.
+
+        A tokenizer whose tokens are words themselves says so of each. Raises UsageError where tokens do not tell.
+        """
+        return True
+
     def config(self) -> Json:
         """What ``tokenizer_from_config`` needs, beside ``payloads``, to be stored."""
         return {"name": self.name}
@@ -113,7 +120,7 @@ def tokenizer_from_config(config: Json, payloads: Mapping[str, bytes]) -> Tokeni
         from nextword.text.spelling import ByteTokenizer, CharTokenizer
 
         return CharTokenizer() if name == "char" else ByteTokenizer()
-    if name in ("bpe", "file"):
+    if name in ("bpe", "file", "pretrained"):
         from nextword.text.bpe import PAYLOAD, PieceTokenizer
 
         if PAYLOAD not in payloads:

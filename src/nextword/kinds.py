@@ -1,0 +1,28 @@
+"""Which class stands for each kind of stored model, by name: its module is imported when such a model is opened."""
+
+import importlib
+from typing import Any
+
+from nextword.errors import UsageError
+
+KINDS = {  # kind → module:class
+    "ngram": "nextword.ngram.backoff:BackoffModel",
+    "stupid-backoff": "nextword.ngram.stupid:StupidBackoff",
+    "window": "nextword.neural.model:NeuralModel",
+    "rnn": "nextword.neural.model:NeuralModel",
+    "gru": "nextword.neural.model:NeuralModel",
+    "lstm": "nextword.neural.model:NeuralModel",
+    "transformer": "nextword.neural.model:NeuralModel",
+    "pretrained": "nextword.neural.pretrained:PretrainedModel",
+    "mixture": "nextword.mixture:Mixture",
+}
+
+
+def model_class(kind: str) -> Any:
+    """The class of a kind, which has ``from_arrays(parameters, arrays, vocabulary)``. Raises UsageError."""
+    if kind not in KINDS:
+        raise UsageError(f"its kind {kind!r:.80} is unknown, expected one of {', '.join(KINDS)}; upgrade nextword")
+    module, _, name = KINDS[kind].partition(":")
+    if module.startswith("nextword.neural."):
+        importlib.import_module("nextword.neural").require_torch()
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,188 @@
+"""A token for each of many rows in one compiled pass: what ``Sampling`` and ``draw`` define, row by row in the cache.
+
+A row's weights exp((log_prob - max) / temperature) are laid beside it (``e``), what is forbidden or cut gets the weight
+0, and the token is found by walking the weights' running sum. Everything is float64, so that a
+uniform number falls between two tokens where it falls in ``sampling.draw``: the same seed gives the same text.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from nextword.tasks.sampling import Sampling
+from nextword.types import Float_BV, Float_T, Ids_T
+
+_BLOCK = 512  # weights summed together: the walk goes over blocks, then over the weights of one
+_LARGEST = float(np.finfo(np.float64).max)
+_LOG2_E = 1.4426950408889634
+_LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10  # their sum is ln 2 to 86 bits
+_ROUND = 6755399441055744.0  # 1.5 * 2**52: added to a small number, it leaves the nearest integer in the low bits
+_LANES = 32
+_BINS, _PER_NAT = 1024, 16.0  # a nucleus is found by bins of log-probability
+
+
+def draw_tokens(log_probs: Float_BV, uniforms: Float_T, sampling: Sampling, forbidden: Ids_T) -> Ids_T:
+    """A token for each row of ``log_probs``, (B, V) nats, by its uniform number in [0, 1); -1 where all is forbidden.
+
+    forbidden: ids never drawn, (F,). Equals ``draw(sampling(allowed), uniforms)`` on the rows without them.
+    """
+    tokens = np.empty(len(log_probs), dtype=np.int32)
+    scale = np.inf if sampling.temperature == 0 else min(1 / max(sampling.temperature, 1e-308), _LARGEST)
+    cuts = sampling.top_k or 0, sampling.top_p or 1.0, sampling.min_p or 0.0
+    _draw_rows(np.ascontiguousarray(log_probs), uniforms, forbidden, scale, *cuts, tokens)
+    return tokens
+
+
+@intrinsic
+def _bits(typing_context, x):  # type: ignore[no-untyped-def]
+    """The 64 bits of a float."""
+    return types.int64(types.float64), lambda _, builder, __, values: builder.bitcast(values[0], ir.IntType(64))
+
+
+@intrinsic
+def _float(typing_context, bits):  # type: ignore[no-untyped-def]
+    """The float of 64 bits."""
+    return types.float64(types.int64), lambda _, builder, __, values: builder.bitcast(values[0], ir.DoubleType())
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _exp(x):  # type: ignore[no-untyped-def]
+    """Exp of ``x`` in (-inf, 0] to one unit in the last place; 0 below -700.
+
+    Written out so that the compiler makes vector instructions of it, as it cannot of a call of the C library:
+    x = k ln 2 + r with |r| <= ln 2 / 2, the Taylor polynomial of degree 12 in r, and k added to the exponent's bits.
+    """
+    inside = x if x > -700.0 else -700.0
+    shifted = inside * _LOG2_E + _ROUND
+    k = shifted - _ROUND
+    r = (inside - k * _LN2_HIGH) - k * _LN2_LOW
+    p = 1 / 479001600
+    p = p * r + 1 / 39916800
+    p = p * r + 1 / 3628800
+    p = p * r + 1 / 362880
+    p = p * r + 1 / 40320
+    p = p * r + 1 / 5040
+    p = p * r + 1 / 720
+    p = p * r + 1 / 120
+    p = p * r + 1 / 24
+    p = p * r + 1 / 6
+    p = p * r + 1 / 2
+    p = p * r + 1.0
+    p = p * r + 1.0
+    return _float(_bits(p) + (_bits(shifted) << 52)) if x > -700.0 else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _draw_rows(log_probs, uniforms, forbidden, scale, top_k, top_p, min_p, tokens) -> None:  # type: ignore[no-untyped-def]
+    """Into ``tokens``, (B,): a token for each row of ``log_probs``, (B, V). Options that leave all: 0, 1.0 and 0.0."""
+    size = log_probs.shape[1]
+    e = np.empty(size)
+    for b in range(len(log_probs)):
+        row, largest = log_probs[b], _largest(log_probs[b])
+        if (row[forbidden] == largest).any():
+            row = row.copy()
+            row[forbidden] = -np.inf
+            largest = _largest(row)
+        if largest == -np.inf:
+            tokens[b] = -1
+        elif scale == np.inf:
+            tokens[b] = _first(row, largest)
+        else:
+            _weigh(row, largest, scale, e)
+            e[forbidden] = 0.0
+            if 0 < top_k < size:
+                _keep_best(row, largest, e, (e > 0).astype(np.float64), float(top_k))
+            if top_p < 1:
+                _keep_best(row, largest, e, e.copy(), top_p * _sum(e))
+            if min_p > 0:
+                _keep_min_p(e, min_p)
+            tokens[b] = _invert(e, uniforms[b])
+
+
+@njit(cache=True, nogil=True)
+def _largest(row):  # type: ignore[no-untyped-def]
+    """The largest of a row. Many running maxima: one alone would go number by number, these are vectors."""
+    lanes = np.full(_LANES, -np.inf, row.dtype)
+    whole = len(row) // _LANES * _LANES
+    for i in range(0, whole, _LANES):
+        for lane in range(_LANES):
+            lanes[lane] = row[i + lane] if row[i + lane] > lanes[lane] else lanes[lane]
+    largest = lanes.max()
+    for i in range(whole, len(row)):
+        largest = max(largest, row[i])
+    return largest
+
+
+@njit(cache=True, nogil=True)
+def _first(row, value):  # type: ignore[no-untyped-def]
+    """Where ``value`` stands first."""
+    i = 0
+    while row[i] != value:
+        i += 1
+    return i
+
+
+@njit(cache=True, nogil=True)
+def _weigh(row, largest, scale, e) -> None:  # type: ignore[no-untyped-def]
+    for i in range(len(row)):
+        e[i] = _exp((np.float64(row[i]) - largest) * scale)
+
+
+@njit(cache=True, nogil=True)
+def _keep_best(row, largest, e, worth, needed) -> None:  # type: ignore[no-untyped-def]
+    """Weights of 0 for all but the largest of ``row``, equal ones by id, as few as are together worth ``needed``.
+
+    Whole bins of log-probability are inside or outside; only one has to be sorted.
+    """
+    bins, totals = np.empty(len(row), np.int16), np.zeros(_BINS)
+    for i in range(len(row)):
+        bins[i] = min((np.float64(largest) - row[i]) * _PER_NAT, _BINS - 1.0)
+        totals[bins[i]] += worth[i]
+    edge, reached = 0, 0.0
+    while edge < _BINS - 1 and reached + totals[edge] < needed:
+        reached += totals[edge]
+        edge += 1
+    inside = np.flatnonzero(bins == edge)
+    for i in inside[np.argsort(-row[inside], kind="mergesort")]:
+        if reached >= needed:
+            e[i] = 0.0
+        reached += worth[i]
+    for i in range(len(row)):
+        e[i] = e[i] if bins[i] <= edge else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _keep_min_p(e, p) -> None:  # type: ignore[no-untyped-def]
+    for i in range(len(e)):  # the largest weight is 1
+        e[i] = e[i] if e[i] >= p else 0.0
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc"})
+def _sum(e):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for i in range(len(e)):
+        total += e[i]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _invert(e, uniform):  # type: ignore[no-untyped-def]
+    """The first token at which the running sum of the weights is above ``uniform`` times their total."""
+    blocks = (len(e) + _BLOCK - 1) // _BLOCK
+    sums, total = np.empty(blocks), 0.0
+    for block in range(blocks):
+        sums[block] = _sum(e[block * _BLOCK : (block + 1) * _BLOCK])
+        total += sums[block]
+    target = min(uniform * total, np.nextafter(total, 0.0))  # below the total, however it rounds
+    reached, block, token = 0.0, 0, -1
+    while reached + sums[block] <= target:
+        reached += sums[block]
+        block += 1
+    for i in range(block * _BLOCK, min((block + 1) * _BLOCK, len(e))):
+        if e[i] > 0:
+            token = i
+        reached += e[i]
+        if reached > target:
+            break
+    return token
