@@ -12,7 +12,6 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import torch
 from harness.tables import ratio, show
 from harness.timing import Run, Runs, alternate, median

@@ -23,8 +23,8 @@ from harness.timing import command
 SHARED = Path(os.environ.get("NEXTWORD_SHARED", Path(__file__).resolve().parents[1].parent / "shared"))
 SETTINGS = (
     "--tied --embedding-size 400 --hidden-size 640 --dropout 0.35 --dropout-input 0.3 --dropout-between 0.2 "
-    "--dropout-embedding 0.05 --weight-drop 0.2 --batch-size 64 --bptt 64 --optimizer muon --lr 0.003 "
-    "--schedule cosine --eval-every 1500"
+    "--dropout-embedding 0.05 --weight-drop 0.2 --batch-size 32 --bptt 64 --optimizer muon --lr 0.003 "
+    "--schedule cosine --eval-every 3000"
 )
 
 

@@ -205,8 +205,9 @@ def test_a_text_pipeline_that_is_none_is_a_store_error(tmp_path):
 
 
 def test_errors_of_training():
-    with pytest.raises(UsageError, match="^unknown kind of model 'lstm'; this version trains: ngram$"):
-        trained(kind="lstm")
+    kinds = "ngram, window, rnn, gru, lstm, transformer"
+    with pytest.raises(UsageError, match=f"^unknown kind of model 'forest'; choose one of {kinds}$"):
+        trained(kind="forest")
     with pytest.raises(UsageError, match="^unknown smoothing 'kn'; choose one of mle, add"):
         trained(smoothing="kn")
     with pytest.raises(UsageError, match="^unknown tokenizer 'bites'; expected whitespace"):

@@ -250,10 +250,24 @@ def test_a_kind_that_a_later_version_may_know(tmp_path, monkeypatch):
     model = ngram(2)
     store.save(tmp_path / "mixed", Mixture([model, votes_for(model)]))
     monkeypatch.delitem(kinds.KINDS, "votes")
-    message = (
-        f"{tmp_path / 'mixed'}: its parts do not fit together: its kind 'votes' is unknown, expected one of ngram, "
-    )
+    message = f"{tmp_path / 'mixed'}: its kind 'votes' is unknown, expected one of ngram, "
     with pytest.raises(StoreError, match=f"^{re.escape(message)}"):
+        store.load(tmp_path / "mixed")
+
+
+def test_a_member_that_needs_what_is_not_installed(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from nextword.neural.families import build
+    from nextword.neural.model import NeuralModel
+
+    model = ngram(2)
+    network = build("lstm", {"embedding_size": 2, "hidden_size": 2}, len(model.vocabulary), model.vocabulary.bos)
+    mixture = Mixture([model, NeuralModel(network, model.vocabulary, scope="stream")])
+    conforms(mixture, tolerance=1e-4)
+    store.save(tmp_path / "mixed", mixture)
+    monkeypatch.setattr("nextword.neural.find_spec", lambda name: None)
+    message = f"{tmp_path / 'mixed'}: this needs PyTorch; install it with: pip install 'nextword[neural]'"
+    with pytest.raises(StoreError, match=f"^{re.escape(message)}$"):
         store.load(tmp_path / "mixed")
 
 

@@ -9,8 +9,7 @@ from nextword import store
 from nextword.errors import StoreError, UsageError
 from nextword.manifest import is_pretrained
 from nextword.model import LanguageModel
-from nextword.neural import require_transformers
-from nextword.neural import require_torch
+from nextword.neural import require_torch, require_transformers
 from nextword.neural.training_settings import USUAL as NEURAL_KINDS
 from nextword.ngram.smoothing import Name, Smoothing
 from nextword.ngram.train import Progress, default_threads, train_ngram
@@ -20,6 +19,7 @@ from nextword.tasks.generate import generate
 from nextword.tasks.mix import mix as mix_models
 from nextword.tasks.next import NextTokens, Step, next_steps, next_tokens
 from nextword.tasks.surprisal import surprisals
+from nextword.tasks.words import word_surprisals
 from nextword.text.blocks import Block
 from nextword.text.corpus import Corpus
 from nextword.text.normalize import Normalizer
@@ -34,7 +34,7 @@ _RECORDED = ("prune", "min_count", "vocab_size")  # settings that the model itse
 
 
 class Surprisal(NamedTuple):
-    """A token and its surprisal in bits."""
+    """A token, or a word, and its surprisal in bits."""
 
     token: str
     bits: float
@@ -77,6 +77,12 @@ class LM:
         lines = surprisals(self.model, Corpus.from_text(text), pipeline=self.pipeline, distributions=False)
         pairs = (pair for line in lines for pair in zip(line.tokens, line.surprisal.tolist(), strict=True))
         return [Surprisal(token, bits) for token, bits in pairs]
+
+    def word_surprisal(self, text: str, *, correction: bool = False) -> list[Surprisal]:
+        """Each word of a text, ``</s>`` included, with its surprisal in bits; see ``nextword.tasks.words``."""
+        lines = word_surprisals(self.model, Corpus.from_text(text), pipeline=self.pipeline, correction=correction)
+        pairs = (pair for line in lines for pair in zip(line.words, line.surprisal.tolist(), strict=True))
+        return [Surprisal(word, bits) for word, bits in pairs]
 
     def evaluate(self, text: Text | Corpus, *, threads: int | None = None) -> Evaluation:
         """Perplexity and more of files of one sentence a line; see ``Evaluation``."""

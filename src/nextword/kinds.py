@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from nextword.errors import UsageError
+from nextword.errors import StoreError, UsageError
 
 KINDS = {  # kind → module:class
     "ngram": "nextword.ngram.backoff:BackoffModel",
@@ -19,10 +19,16 @@ KINDS = {  # kind → module:class
 
 
 def model_class(kind: str) -> Any:
-    """The class of a kind, which has ``from_arrays(parameters, arrays, vocabulary)``. Raises UsageError."""
+    """The class of a kind, which has ``from_arrays(parameters, arrays, vocabulary)``.
+
+    Raises StoreError for a kind that this version lacks, or that needs a package which is not installed.
+    """
     if kind not in KINDS:
-        raise UsageError(f"its kind {kind!r:.80} is unknown, expected one of {', '.join(KINDS)}; upgrade nextword")
+        raise StoreError(f"its kind {kind!r:.80} is unknown, expected one of {', '.join(KINDS)}; upgrade nextword")
     module, _, name = KINDS[kind].partition(":")
     if module.startswith("nextword.neural."):
-        importlib.import_module("nextword.neural").require_torch()
+        try:
+            importlib.import_module("nextword.neural").require_torch()
+        except UsageError as error:
+            raise StoreError(str(error)) from error
     return getattr(importlib.import_module(module), name)

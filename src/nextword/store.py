@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from nextword import durable, tensors
 from nextword.durable import REMEDY, Blocks
-from nextword.errors import NextwordError, StoreError, UsageError
+from nextword.errors import NextwordError, StoreError
 from nextword.kinds import KINDS, model_class
 from nextword.manifest import (
     CONFIG,
@@ -225,11 +225,10 @@ def _open(directory: Path, config: Json) -> Stored:
         _check_hash(files[name], config["payloads"][name]["sha256"], durable.sha256([data]))
     try:
         opened = model_class(config["kind"])
-    except UsageError as error:
-        raise StoreError(f"{directory}: {error}") from error
-    try:
         vocabulary = Vocabulary.from_arrays(arrays[VOCABULARY], config["vocabulary"])
         model = opened.from_arrays(config["parameters"], arrays[WEIGHTS], vocabulary)
+    except StoreError as error:  # the kind, or that of a member, cannot be opened here
+        raise StoreError(f"{directory}: {error}") from error
     except (NextwordError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise StoreError(f"{directory}: its parts do not fit together: {error}; {REMEDY}") from error
     return Stored(model, config["text"], beside, config)

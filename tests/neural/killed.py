@@ -26,6 +26,7 @@ LSTM = {"embedding_size": 6, "hidden_size": 8, "dropout": 0.3, "dropout_embeddin
 TRANSFORMER = {"embedding_size": 8, "heads": 2, "layers": 1, "context": 8, "dropout": 0.3}
 RUNS = {
     "lstm": (LSTM, {"ema": 0.8, "vary_bptt": True, "accumulate": 2, "eval_every": 3}),
+    "rnn": ({**LSTM, "tied": True}, {"optimizer": "muon", "eval_every": 5}),
     "gru": ({**LSTM, "layers": 1}, {"optimizer": "sgd", "momentum": 0.9, "schedule": "plateau", "lr": 0.5}),
     "transformer": (TRANSFORMER, {"mode": "blocks", "schedule": "cosine", "weight_decay": 0.3}),
     "window": ({"order": 3, "embedding_size": 6, "hidden_size": 8, "dropout": 0.3}, {"mode": "sentence", "bptt": 3}),
@@ -110,7 +111,7 @@ def main(folder):
     torch.set_num_threads(1)
     for kind in RUNS:
         whole, broken = folder / f"{kind}-whole", folder / f"{kind}-broken"
-        forked(lambda kind=kind, whole=whole: train(kind, whole))
+        train(kind, whole)  # here, so that what PyTorch does once is done before the forks
         killed = 0
         for death in DEATHS:
             there = (broken / "checkpoint.json").exists()

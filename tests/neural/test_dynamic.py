@@ -59,15 +59,15 @@ def gradients(net, ids, before, state):
     ]
 
 
-@pytest.mark.parametrize("kind", ["rnn", "lstm"])
+@pytest.mark.parametrize(("kind", "tied"), [("rnn", False), ("lstm", False), ("lstm", True)])
 @pytest.mark.parametrize("scaled", [False, True])
-def test_equals_its_definition_by_finite_differences(kind, scaled):
-    lm = model(kind)
+def test_equals_its_definition_by_finite_differences(kind, tied, scaled):
+    lm = model(kind, tied=tied)
     squares = gradient_squares(lm, IDS[::-1].copy(), segment=3) if scaled else None
     scorer = DynamicEvaluation(lm, rate=0.3, decay=0.1, segment=3, squares=squares)
     scores, _ = scorer.token_log_probs(IDS[None])
 
-    net = network(kind)
+    net = network(kind, tied=tied)
     trained = [weight.detach().clone() for weight in net.parameters()]
     scales, divisors = [1.0] * len(trained), [1.0] * len(trained)
     if scaled:
@@ -162,6 +162,8 @@ def test_tuning_takes_the_best_rate_it_tried():
     assert (tuning.rate, min(p for _, p in tuning.tried)) in tuning.tried
     assert tuning.tried[0][1] == pytest.approx(np.exp(-lm.token_log_probs(ids[None])[0].mean()))
     assert tuning.rate > 0
+    scaled = tune_dynamic(lm, ids, segment=4, squares=gradient_squares(lm, ids, segment=4))
+    assert [rate for rate, _ in scaled.tried] == pytest.approx([0.0004, 0.0008, 0.002, 0.004, 0.008])
 
 
 def test_a_cache_over_a_network_and_over_a_mixture_of_it():
@@ -192,6 +194,9 @@ def test_what_it_refuses():
     message = "the squares of gradients are those of another model; measure them with this one"
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
         DynamicEvaluation(model(), squares=gradient_squares(model("lstm"), IDS))
+    message = "rates are compared on a text, and it is empty; give one with at least one line"
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        tune_dynamic(model(), IDS[:0])
     message = "gradients are measured on a text, and it is empty; give one with at least one line"
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
         gradient_squares(model(), IDS[:0])

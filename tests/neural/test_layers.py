@@ -1,6 +1,5 @@
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from neural.fitting import rows, tiny
 from nextword.neural.layers import Embedding, VariationalDropout, drop_weights
@@ -53,7 +52,13 @@ def test_the_output_of_a_recurrent_network_loses_the_same_units_at_every_step(ce
 
 @pytest.mark.parametrize(
     "settings",
-    [{"dropout_input": 0.5}, {"dropout_between": 0.5}, {"dropout_embedding": 0.5}, {"weight_drop": 0.5}, {"dropout": 0.5}],
+    [
+        {"dropout_input": 0.5},
+        {"dropout_between": 0.5},
+        {"dropout_embedding": 0.5},
+        {"weight_drop": 0.5},
+        {"dropout": 0.5},
+    ],
 )
 def test_each_dropout_of_the_lstm_acts_in_training_alone(settings):
     none = {"dropout": 0.0, "dropout_input": 0.0, "dropout_between": 0.0}

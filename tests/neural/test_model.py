@@ -3,8 +3,7 @@ import re
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from conformance import conforms, reload
 from neural.fitting import V, tiny, tiny_model
@@ -18,7 +17,9 @@ from nextword.text.vocabulary import Vocabulary
 from toy import BOS, EOS, toy_vocabulary
 
 SMALL = {"embedding_size": 4}
-CASES = [(kind, scope) for kind in FAMILIES for scope in ("sentence", "stream") if (kind, scope) != ("window", "stream")]
+CASES = [
+    (kind, scope) for kind in FAMILIES for scope in ("sentence", "stream") if (kind, scope) != ("window", "stream")
+]
 
 
 def text(rows, length, *, seed=0, sentences=0.3):
@@ -131,9 +132,7 @@ def refusal(message):
 
 def test_refusals():
     network = tiny("lstm", hidden_size=5, **SMALL)
-    with refusal(
-        "the network predicts 7 ids, but the vocabulary has 9: take the vocabulary that it was trained with"
-    ):
+    with refusal("the network predicts 7 ids, but the vocabulary has 9: take the vocabulary that it was trained with"):
         NeuralModel(network, toy_vocabulary(9), scope="stream")
     with refusal("scope='text': expected 'sentence' or 'stream'"):
         NeuralModel(network, toy_vocabulary(V), scope="text")
@@ -157,7 +156,10 @@ def test_arrays_that_do_not_fit():
     model = tiny_model("lstm", hidden_size=5, **SMALL)
     arrays = model.arrays()
     for changed, message in (
-        (arrays | {"output.bias": arrays["output.bias"][:3]}, "'output.bias' of this lstm has shape (3,), expected (7,)"),
+        (
+            arrays | {"output.bias": arrays["output.bias"][:3]},
+            "'output.bias' of this lstm has shape (3,), expected (7,)",
+        ),
         ({name: array for name, array in arrays.items() if name != "output.bias"}, "has shape None, expected (7,)"),
         (arrays | {"more": arrays["output.bias"]}, "'more' of this lstm has shape (7,), expected None"),
     ):
@@ -172,7 +174,9 @@ def test_a_directory_whose_parts_do_not_fit_is_refused_by_name(tmp_path):
 
     network = tiny("lstm", hidden_size=5, **SMALL)
     store.save(tmp_path / "model", Other(network, toy_vocabulary(V), scope="stream"))
-    with pytest.raises(StoreError, match=r"model: its parts do not fit together: the array '.*' of this lstm has shape"):
+    with pytest.raises(
+        StoreError, match=r"model: its parts do not fit together: the array '.*' of this lstm has shape"
+    ):
         store.load(tmp_path / "model")
 
 

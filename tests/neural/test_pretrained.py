@@ -19,6 +19,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers  # noqa: E402
 
 import nextword  # noqa: E402
 from nextword.errors import StoreError, UsageError  # noqa: E402
+from nextword.interfaces.cli import run  # noqa: E402
 from nextword.model import stepwise_log_probs  # noqa: E402
 from nextword.neural.huggingface import byte_level  # noqa: E402
 from nextword.neural.pretrained import PretrainedModel, load_pretrained  # noqa: E402
@@ -166,6 +167,43 @@ class TestText:
         assert len(lm.next(prompt, k=3).words) == 3
         assert lm.steps(prompt)[-1].word == "Ċ"
 
+    @pytest.mark.parametrize("correction", [False, True])
+    def test_word_by_word(self, llama, correction):
+        """Against the definition, from distributions that stepping gives; the other path asks for many at once."""
+        lm = nextword.load(llama)
+        found = lm.word_surprisal("the students, they", correction=correction)
+        assert [word for word, _ in found] == ["the", "students,", "they", "Ċ"]
+        tokens = [*lm.pipeline.tokens("the students, they"), "Ċ"]
+        vocabulary, state = lm.model.vocabulary, lm.model.start(1)
+        inside = np.array([word == "<|end|>" or word[0] in "ĠĊĉčĀ" for word in vocabulary.words])
+        first = ~inside | (np.arange(len(inside)) == vocabulary.eos)
+        log_p, end = [], []
+        for i, token in enumerate(tokens):
+            log_probs = lm.model.log_probs(state)[0].astype(float)
+            log_p.append(log_probs[vocabulary[token]])
+            end.append(np.log(np.exp(log_probs)[inside if i else first].sum()) if correction else 0.0)
+            state = lm.model.advance(state, vocabulary.ids([token])[None])
+        starts = [0, *(i for i, token in enumerate(tokens) if i and token[0] in "ĠĊ")]
+        pairs = zip(starts, [*starts[1:], len(tokens)], strict=True)
+        expected = [sum(log_p[a:b]) + [*end, 0.0][b] - end[a] for a, b in pairs]
+        np.testing.assert_allclose([bits for _, bits in found], np.array(expected) / -np.log(2), atol=1e-3)
+
+    def test_evaluate_beside_an_ngram(self, llama, tmp_path, capsys):
+        (tmp_path / "text").write_text(TEXT)
+        nextword.train(tmp_path / "text", order=2, smoothing="witten-bell").save(tmp_path / "ngram")
+        assert run(["evaluate", str(llama), str(tmp_path / "ngram"), "--text", str(tmp_path / "text"), "--json"]) == 0
+        pretrained, ngram = json.loads(capsys.readouterr().out)["models"]
+        assert (pretrained["kind"], pretrained["oov"], ngram["kind"]) == ("pretrained", 0, "ngram")
+        assert ngram["word_perplexity"] == pytest.approx(ngram["perplexity"])
+        bits = pretrained["bits_per_byte"] * len(TEXT)
+        assert pretrained["word_perplexity"] == pytest.approx(2 ** (bits / (len(TEXT.split()) + 4)))
+
+    def test_info(self, llama, capsys):
+        assert run(["info", str(llama), "--json"]) == 0
+        described = json.loads(capsys.readouterr().out)
+        assert (described["kind"], described["context_length"]) == ("pretrained", CONTEXT)
+        assert described["bytes"] == (llama / "model.safetensors").stat().st_size
+
     def test_a_model_with_unknown_words(self, tmp_path):
         words = {"<unk>": 0, "<s>": 1, "</s>": 2, "the": 3, "students": 4}
         tokenizer = tokenizers.Tokenizer(models.WordLevel(words, unk_token="<unk>"))
@@ -211,6 +249,12 @@ class TestFiles:
         assert small.token_log_probs(np.array([[4, 5, 6]]))[0] == pytest.approx(
             lm.model.token_log_probs(np.array([[4, 5, 6]]))[0], abs=0.5
         )
+
+    def test_without_transformers(self, llama, monkeypatch):
+        monkeypatch.setattr("nextword.neural.find_spec", lambda name: None)
+        with pytest.raises(UsageError) as caught:
+            nextword.load(llama)
+        assert str(caught.value) == "this needs transformers; install it with: pip install 'nextword[pretrained]'"
 
     def test_nothing_is_fetched(self, llama, monkeypatch):
         def refuse(*_):

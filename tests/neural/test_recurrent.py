@@ -3,8 +3,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from conformance import conforms
 from neural.fitting import check_gradients, rows, tiny, tiny_model, train_sentences
@@ -159,7 +158,8 @@ REVIEWS = [
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_recurrent_model_tells_the_order_sensitive_pair_apart(cell):
     assert Counter(GOOD.split()) == Counter(BAD.split())  # a bag of words is the same bag
-    model = train_sentences(cell, REVIEWS, steps=200, rate=0.02, embedding_size=12, hidden_size=24, layers=1)
+    settings = {"embedding_size": 12, "hidden_size": 24, "layers": 1, "dropout": 0.0}
+    model = train_sentences(cell, REVIEWS, steps=200, rate=0.05, **settings)
     tokens = np.stack([model.vocabulary.ids(line.split()) for line in (GOOD, BAD)])
     found = np.exp(model.log_probs(model.advance(model.start(2), tokens)))
     verdicts = found[:, model.vocabulary.ids(["recommended", "avoid"])]
@@ -180,7 +180,8 @@ def test_an_lstm_learns_agreement_beyond_the_reach_of_ngrams(capsys):
     """Exact, by enumeration: the LSTM's perplexity is not measured on a sample."""
     source = AgreementGrammar(distance=4, words=2)
     lines = source.sample(40_000, seed=1)
-    lstm = train_sentences("lstm", lines, steps=300, rate=0.02, embedding_size=12, hidden_size=24, layers=1, dropout=0.0)
+    settings = {"embedding_size": 16, "hidden_size": 32, "layers": 1, "dropout": 0.0}
+    lstm = train_sentences("lstm", lines, steps=200, rate=0.04, **settings)
     best = source.perplexity()
     reached = best * np.exp(divergence(source, lstm))
     ngram = train_ngram(Corpus.from_lines(lines), order=4, smoothing=Smoothing("witten-bell"))

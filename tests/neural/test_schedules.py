@@ -52,7 +52,7 @@ def test_one_cycle_is_that_of_pytorch():
     ("given", "message"),
     [
         ({"mode": "lines"}, "unknown mode 'lines'; choose one of stream, sentence, blocks"),
-        ({"optimizer": "adagrad"}, "unknown optimizer 'adagrad'; choose one of adamw, adam, sgd"),
+        ({"optimizer": "adagrad"}, "unknown optimizer 'adagrad'; choose one of adamw, adam, sgd, muon"),
         ({"schedule": "step"}, "unknown schedule 'step'; choose one of one-cycle, cosine, linear, plateau, constant"),
         ({"precision": "int8"}, "unknown precision 'int8'; choose one of auto, float32, bfloat16"),
         ({"batch_size": 0}, "batch_size is 0; give a whole number at least 1"),

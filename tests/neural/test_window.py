@@ -2,8 +2,7 @@ import re
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from conformance import conforms
 from neural.fitting import check_gradients, rows, tiny, tiny_model, train_sentences

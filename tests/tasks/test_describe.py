@@ -6,10 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from nextword.api import train
+from nextword.mixture import Mixture
 from nextword.ngram.arpa import read_arpa, write_arpa
 from nextword.ngram.smoothing import Smoothing
 from nextword.ngram.train import train_ngram
 from nextword.tasks.describe import describe, unigram_probabilities
+from nextword.text.corpus import Corpus
 from strategies import corpus
 from toy import BigramTable
 
@@ -94,3 +97,20 @@ def test_any_language_model_can_be_described():
     }
     lm.vocabulary.unk = None
     assert describe(lm)["oov_policy"] == "an error"
+
+
+def test_a_network_has_weights_and_settings():
+    """V = 6: embeddings 6 · 4, one LSTM layer 4 · 3 · (4 + 3 + 2), output 6 · 3 + 6."""
+    pytest.importorskip("torch")
+    sizes = {"embedding_size": 4, "hidden_size": 3, "layers": 1}
+    lm = train(Corpus.from_lines(["a b c", "a b"]), kind="lstm", steps=1, batch_size=1, **sizes)
+    found = describe(lm.model)
+    assert (found["kind"], found["scope"], found["vocabulary"], found["context_length"]) == ("lstm", "stream", 6, None)
+    assert found["parameters"] == 6 * 4 + 4 * 3 * (4 + 3 + 2) + 6 * 3 + 6
+    assert (found["network"]["hidden_size"], found["network"]["cell"]) == (3, "lstm")
+
+
+def test_a_mixture_has_members():
+    found = describe(Mixture([model(2), model(3)], [0.25, 0.75]))
+    assert found["members"] == [{"kind": "ngram", "weight": 0.25}, {"kind": "ngram", "weight": 0.75}]
+    assert found["parameters"] == describe(model(2))["parameters"] + describe(model(3))["parameters"] + 2

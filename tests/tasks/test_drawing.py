@@ -1,5 +1,6 @@
 """The compiled way of drawing tokens against the readable one: the same tokens for the same numbers."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,16 @@ def test_a_row_of_which_all_is_forbidden() -> None:
     for sampling in SAMPLINGS:
         assert draw_tokens(log_probs, np.zeros(2), sampling, forbidden).tolist() == [-1, -1]
     assert draw_tokens(log_probs[:0], np.zeros(0), Sampling(), forbidden).tolist() == []
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, 1e300, -1e300])
+def test_rows_that_are_no_distributions_do_no_harm(sampling: Sampling, wrong: float) -> None:
+    log_probs = rows(0, 4, 700, 1.0, np.float64)
+    log_probs[0, 5] = log_probs[1, 650:] = log_probs[2] = log_probs[3, 0] = wrong
+    for uniform in (0.0, 0.5, 1 - 2**-53):
+        found = draw_tokens(log_probs, np.full(4, uniform), sampling, np.array([0], dtype=np.int32))
+        assert ((found >= -1) & (found < 700)).all()
 
 
 def test_rows_that_are_no_block_of_memory() -> None:

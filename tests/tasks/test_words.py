@@ -4,17 +4,19 @@ import itertools
 
 import numpy as np
 import pytest
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers
 
 from nextword.errors import UsageError
 from nextword.ngram.train import train_ngram
 from nextword.tasks.evaluate import LN2
 from nextword.tasks.surprisal import surprisals
 from nextword.tasks.words import word_ends, word_surprisals
-from nextword.text.bpe import train_bpe
+from nextword.text.bpe import PieceTokenizer, train_bpe
 from nextword.text.corpus import Corpus
 from nextword.text.pipeline import Pipeline
 from nextword.text.spelling import ByteTokenizer, CharTokenizer
-from nextword.text.tokenize import Tokenizer
+from nextword.text.tokenize import Tokenizer, WhitespaceTokenizer
 from nextword.text.vocabulary import SPECIALS, Vocabulary
 from toy import BigramTable, DecayingVotes, random_table
 
@@ -166,15 +168,42 @@ def test_an_unknown_piece_marks_its_word():
     assert (line.words, line.oov.tolist()) == (["ab", "bxa", "</s>"], [False, True, False])
 
 
+def pieces(model, *, pre=None, decoder=None):
+    file = tokenizers.Tokenizer(model)
+    if pre is not None:
+        file.pre_tokenizer = pre
+    if decoder is not None:
+        file.decoder = decoder
+    return PieceTokenizer(file.to_str().encode())
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "begin", "go_on"),
+    [
+        (
+            pieces(models.Unigram([("<unk>", 0.0), ("▁a", -1.0), ("▁", -2.0), ("b", -1.0), ("<0x09>", -9.0)], 0)),
+            ["▁a", "▁", "<0x09>"],
+            ["b", "<unk>"],
+        ),
+        (pieces(models.BPE({"▁a": 0, "b": 1}, []), decoder=decoders.Metaspace()), ["▁a"], ["b"]),
+        (pieces(models.WordPiece({"[UNK]": 0, "a": 1, "##b": 2})), ["a", "[UNK]"], ["##b"]),
+        (pieces(models.WordLevel({"[UNK]": 0, "a": 1}, unk_token="[UNK]")), ["a", "[UNK]"], []),
+        (
+            pieces(models.BPE({"Ġa": 0, "b": 1, "ĉ": 2, "▁": 3}, []), pre=pre_tokenizers.ByteLevel()),
+            ["Ġa", "ĉ"],
+            ["b", "▁"],
+        ),
+        (CharTokenizer(), ["▁", "▁t", "▁r", "▁0"], ["▁▁", "a", "é"]),
+        (ByteTokenizer(), ["Ġ", "ĉ", "č", "Ā"], ["a", "Ã", "ĊĊ"]),
+        (WhitespaceTokenizer(), ["a", "▁"], []),
+    ],
+)
+def test_which_tokens_begin_a_word(tokenizer, begin, go_on):
+    assert [token for token in [*begin, *go_on] if tokenizer.begins_word(token)] == begin
+
+
 def test_pieces_that_do_not_tell():
-    from tokenizers import Tokenizer as File
-    from tokenizers import models, pre_tokenizers
-
-    from nextword.text.bpe import PieceTokenizer
-
-    plain = File(models.BPE({"a": 0, "b": 1}, []))
-    plain.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PieceTokenizer(plain.to_str().encode())
+    tokenizer = pieces(models.BPE({"a": 0, "b": 1}, []), pre=pre_tokenizers.Whitespace())
     with pytest.raises(UsageError) as caught:
         next(iter(word_surprisals(model(), Corpus.from_text("a b"), pipeline=Pipeline(tokenizer=tokenizer))))
     assert str(caught.value) == (

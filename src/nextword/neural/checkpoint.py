@@ -91,7 +91,7 @@ class Checkpoint:
                 durable.write(file, [json.dumps(full, indent=1).encode() + b"\n"])
                 file.replace(self.directory / FILE)
             durable.sync_directory(self.directory)
-            self._delete_unnamed()
+            self.delete_unnamed()
 
     def _write_payload(self, name: str, given: Mapping[str, Tensor]) -> Json:
         arrays = {key: _array(tensor) for key, tensor in given.items()}
@@ -102,7 +102,7 @@ class Checkpoint:
         dtypes = {key: str(tensor.dtype) for key, tensor in given.items() if tensor.dtype in _INTEGERS}
         return {"file": final, "sha256": digest, "dtypes": dtypes}
 
-    def _delete_unnamed(self) -> None:
+    def delete_unnamed(self) -> None:
         """Delete earlier payloads, and what killed writers have left."""
         named = {entry["file"] for entry in self._entries.values()}
         for file in list(self.directory.iterdir()):
@@ -116,7 +116,8 @@ def check_identity(directory: Path, before: Json, now: Json, *, free: tuple[str,
 
     before, now: objects of objects, by what they describe; free: names of settings that may differ.
     """
-    for part in sorted({*before, *now}, key=lambda name: (name not in _ADVICE, name)):
+    parts = [*_ADVICE, *(name for name in now if name not in _ADVICE)]  # what explains most comes first
+    for part in parts:
         old, new = before.get(part), now.get(part)
         if not isinstance(old, dict) or not isinstance(new, dict):
             if old != new:

@@ -80,7 +80,7 @@ def _seconds(dtype: torch.dtype) -> float:
     """Of one product of matrices, the fastest of a few."""
     tokens, width, ids = _TRIAL
     hidden, weight = torch.ones(tokens, width, dtype=dtype), torch.ones(ids, width, dtype=dtype)
-    return min(_timed(lambda: torch.mm(weight, hidden.T)) for _ in range(5))
+    return min(_timed(lambda: torch.mm(weight, hidden.T)) for _ in range(20))
 
 
 def _timed(work: Callable[[], object]) -> float:

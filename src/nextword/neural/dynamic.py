@@ -14,8 +14,8 @@ from nextword.neural.network import Network, State, detach
 from nextword.types import Array, Float_BT, Float_T, Ids_BT, Ids_T
 
 SEGMENT, DECAY, EPSILON = 20, 0.02, 0.002
-RATES = (0.0005, 0.001, 0.002, 0.004)  # tried on a tuning text, where gradients are scaled by their size
 RATE, SGD_RATE = 0.002, 0.05  # unless given or tuned: with scaled gradients and with plain ones
+RATES = (0.01, 0.02, 0.05, 0.1, 0.2)  # tried on a tuning text, with plain gradients
 _SAMPLE = 20_000  # tokens of a tuning text that are looked at
 
 
@@ -52,7 +52,7 @@ class DynamicEvaluation:
         self.rate = rate if rate is not None else SGD_RATE if squares is None else RATE
         _check(lm, self.rate, decay, segment)
         self.vocabulary, self.decay, self.segment = lm.vocabulary, decay, segment
-        self._network = copy.deepcopy(lm.network).eval()
+        self._network = _learner(lm)
         self._weights = list(self._network.parameters())
         self._trained = [weight.detach().clone() for weight in self._weights]
         self._scales = None if squares is None else _scales(self._network, squares, decay)
@@ -101,19 +101,19 @@ class DynamicEvaluation:
                 weight.sub_(weight.grad, alpha=self.rate)
             else:
                 weight.addcdiv_(weight.grad, self._scales[i].divisor, value=-self.rate)
-            weight.grad = None
+            weight.grad.zero_()
 
 
 def gradient_squares(lm: NeuralModel, ids: Ids_T, *, segment: int = SEGMENT) -> dict[str, Tensor]:
     """The mean square of each weight's gradient over the segments of a text, by name: how much weights move there.
 
-    ids: (T,), a text to learn this from, best the training text, never the one to be scored. Raises UsageError for an
-    empty text or a model that is no stream model.
+    ids: (T,), the training text: weights that no gradient moves in it, such as those of words that do not occur, would
+    move far at the first that does. Raises UsageError for an empty text or a model that is no stream model.
     """
     _check(lm, 0.0, 0.0, segment)
     if not len(ids):
         raise UsageError("gradients are measured on a text, and it is empty; give one with at least one line")
-    network = copy.deepcopy(lm.network).eval()
+    network = _learner(lm)
     squares = {name: torch.zeros_like(weight) for name, weight in network.named_parameters()}
     count = 0
     for loss, _, _ in _segments(network, ids, _eos(lm), network.initial_state(1), segment):
@@ -121,34 +121,41 @@ def gradient_squares(lm: NeuralModel, ids: Ids_T, *, segment: int = SEGMENT) -> 
         for name, weight in network.named_parameters():
             if weight.grad is not None:
                 squares[name].addcmul_(weight.grad, weight.grad)
-                weight.grad = None
+                weight.grad.zero_()
         count += 1
     return {name: total / count for name, total in squares.items()}
 
 
 class DynamicTuning(NamedTuple):
-    """The rate that suits a text best, the gradients' mean squares there, and each rate's perplexity, as tried."""
+    """The rate that suits a text best, and each rate's perplexity, as tried."""
 
     rate: float
-    squares: dict[str, Tensor]
     tried: list[tuple[float, float]]
 
 
 def tune_dynamic(
-    lm: NeuralModel, ids: Ids_T, *, rates: Sequence[float] = RATES, segment: int = SEGMENT, decay: float = DECAY
+    lm: NeuralModel,
+    ids: Ids_T,
+    *,
+    rates: Sequence[float] | None = None,
+    decay: float = DECAY,
+    segment: int = SEGMENT,
+    squares: Mapping[str, Tensor] | None = None,
 ) -> DynamicTuning:
-    """What dynamic evaluation needs to know, from a text that is not the one to be scored; ids: (T,).
+    """The best rate for a text that is not the one to be scored; ids: (T,), of which the first 20,000 are looked at.
 
-    Only its first 20,000 tokens are looked at. Raises UsageError as ``gradient_squares`` does.
+    rates: to be tried. The others are those of ``DynamicEvaluation``. Raises UsageError for an empty text, and as that
+    does.
     """
-    ids = ids[:_SAMPLE]
-    squares = gradient_squares(lm, ids, segment=segment)
+    if not len(ids):
+        raise UsageError("rates are compared on a text, and it is empty; give one with at least one line")
+    usual = RATES if squares is None else [rate * RATE / SGD_RATE for rate in RATES]
     tried: list[tuple[float, float]] = []
-    for rate in rates:
+    for rate in usual if rates is None else rates:
         scorer = DynamicEvaluation(lm, rate=rate, decay=decay, segment=segment, squares=squares)
-        scores, _ = scorer.token_log_probs(ids[None])
+        scores, _ = scorer.token_log_probs(ids[None, :_SAMPLE])
         tried.append((rate, float(np.exp(-scores.mean()))))
-    return DynamicTuning(min(tried, key=lambda row: row[1])[0], squares, tried)
+    return DynamicTuning(min(tried, key=lambda row: row[1])[0], tried)
 
 
 class _Scale(NamedTuple):
@@ -184,6 +191,13 @@ def _segments(
         scores = network.output.token_log_probs(hidden[0].detach(), targets)
         loss = network.output.loss(hidden[0], targets) / len(targets)
         yield loss, scores.double().cpu().numpy(), state
+
+
+def _learner(lm: NeuralModel) -> Network:
+    """A copy of the model's network that can learn; its gradients stay where they are, and are zeroed."""
+    network = copy.deepcopy(lm.network).eval().requires_grad_()
+    network.output.prepare(None, in_place=True)
+    return network
 
 
 def _eos(lm: NeuralModel) -> int:

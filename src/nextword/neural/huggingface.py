@@ -96,11 +96,13 @@ def open_network(files: Files, dtype: torch.dtype) -> Any:
 
     GGUF's weights, which are quantised, are turned back into numbers. Raises StoreError if it cannot be read.
     """
-    from transformers import AutoModelForCausalLM
+    import transformers
 
-    source = {"gguf_file": files.gguf} if files.gguf else {"use_safetensors": True}
+    source: Json = {"gguf_file": files.gguf} if files.gguf else {"use_safetensors": True}
+    if files.gguf and hasattr(transformers, "GgufConfig"):  # versions that could compute with packed weights,
+        source["quantization_config"] = transformers.GgufConfig(dequantize=True)  # by kernels that they would fetch
     with _explained(files.path), contextlib.redirect_stderr(io.StringIO()):  # its progress bars
-        network = AutoModelForCausalLM.from_pretrained(
+        network = transformers.AutoModelForCausalLM.from_pretrained(
             files.directory, local_files_only=True, trust_remote_code=False, dtype=dtype, **source
         )
     return network.eval()
@@ -146,7 +148,7 @@ def _tokenizer_json(files: Files) -> bytes:
     source = {"gguf_file": files.gguf} if files.gguf else {}
     with _explained(files.path), contextlib.redirect_stderr(io.StringIO()):
         made = AutoTokenizer.from_pretrained(files.directory, local_files_only=True, use_fast=True, **source)
-        return made.backend_tokenizer.to_str().encode()  # type: ignore[no-any-return]
+        return made.backend_tokenizer.to_str().encode()
 
 
 def byte_level(metadata: Json) -> tokenizers.Tokenizer:

@@ -129,10 +129,7 @@ def _start_lstm(cell: nn.LSTM) -> None:
 
 
 class LstmLayer(Layer):
-    """PyTorch's fused LSTM, called with recurrent weights of which some may be dropped. State: h and c.
-
-    The forget gate's bias begins at 1, so that an untrained layer remembers (Jozefowicz et al. 2015).
-    """
+    """PyTorch's fused LSTM, called with recurrent weights of which some may be dropped. State: h and c."""
 
     parts: ClassVar[int] = 2
 
@@ -141,9 +138,6 @@ class LstmLayer(Layer):
         self.cell = nn.LSTM(input_size, size)
         _start_lstm(self.cell)
         self.weight_drop = settings.weight_drop
-        with torch.no_grad():
-            self.cell.bias_ih_l0[size : 2 * size] = 1.0  # gates: input, forget, cell, output
-            self.cell.bias_hh_l0[size : 2 * size] = 0.0
 
     def forward(self, inputs: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """As ``Layer`` says."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from nextword.errors import TrainingError, UsageError
 from nextword.neural.checkpoint import Checkpoint, check_identity
 from nextword.neural.place import Place, Report
-from nextword.neural.training_settings import FREE
+from nextword.neural.training_settings import FREE, TrainingSettings
 from nextword.types import Ids_T, Json
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Keeper:
         if document.get("finished"):
             self._check_not_saved(document)
             load_weights(run.network, self.checkpoint.tensors("best"))
+            if run.group.first:
+                self.checkpoint.delete_unnamed()
             return Report(**document["finished"])
         restore(run, document, self.checkpoint)
         self._saved_at = run.place.seconds
@@ -113,6 +115,13 @@ class Keeper:
     def _check_not_saved(self, document: Json) -> None:
         if document.get("saved") and self.checkpoint is not None:
             raise TrainingError(f"{self.checkpoint.directory}: {finished_message(document)}")
+
+
+def as_begun(directory: str | Path, settings: TrainingSettings) -> TrainingSettings:
+    """The settings of a run that goes on: the precision that "auto" chose when it was begun holds to its end."""
+    document = Checkpoint(directory).read() or {}
+    chosen = document.get("identity", {}).get("training", {}).get("precision", "auto")
+    return replace(settings, precision=chosen) if settings.precision == "auto" else settings
 
 
 def finished_message(document: Json) -> str:

@@ -24,7 +24,7 @@ from nextword.neural.metrics import Metrics, Status, Watch
 from nextword.neural.network import Network, State, detach
 from nextword.neural.optimizer import Average, Optimizer
 from nextword.neural.place import Place, Report, Sums, perplexity
-from nextword.neural.resuming import Keeper, identity_of, load_weights
+from nextword.neural.resuming import Keeper, as_begun, identity_of, load_weights
 from nextword.neural.training_settings import TrainingSettings
 from nextword.text.batches import Batch, Batches, Epoch, held_out_batches, training_batches
 from nextword.types import Ids_T, Json
@@ -56,6 +56,7 @@ def train_network(
     Ctrl-C and SIGTERM save a checkpoint and raise KeyboardInterrupt.
     """
     check_texts(tokens, valid, network.vocab_size, settings)
+    settings = as_begun(directory, settings) if resume and directory is not None else settings
     with session(settings, interruptible=directory is not None) as (group, interrupts):
         run = Run(network, tokens, settings, group=group, valid=valid)
         same = {**identity_of(run, tokens, valid), **(identity or {})}
@@ -248,6 +249,10 @@ class Run:
         )
         self._begun, self._asked = now, bool(asked)
 
+    def _asked_to_stop(self) -> bool:
+        """Whether someone has pressed Ctrl-C; processes that train together find out in the next step."""
+        return self._asked or (self.group.size == 1 and self.interrupts.asked)
+
     def _log(self, figures: Json) -> None:
         place = self.place
         where = {"step": place.step, "epoch": place.epochs, "tokens": place.tokens, "seconds": round(place.seconds, 3)}
@@ -255,13 +260,14 @@ class Run:
 
     def _save_if_due(self, epoch: Epoch) -> None:
         """Save a checkpoint where the next batch needs no state that rows of unequal length have left."""
-        if not (self._asked or self.keeper.due(self.place.seconds, self.settings.checkpoint_every)):
+        asked = self._asked_to_stop()
+        if not (asked or self.keeper.due(self.place.seconds, self.settings.checkpoint_every)):
             return
         batch = self.place.batch
         if self.settings.mode == "stream" or batch == 0 or epoch[batch].fresh:
             self._see()
             self.keeper.save(self)
-            if self._asked:
+            if asked:
                 raise KeyboardInterrupt
 
     def _finish(self, stopped: str) -> Report:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nextword.errors import UsageError
-from nextword.types import Json
 
 MODES = ("stream", "sentence", "blocks")
 OPTIMIZERS = ("adamw", "adam", "sgd", "muon")
@@ -23,7 +22,7 @@ class TrainingSettings:
     from anywhere. shift: each epoch of streams begins elsewhere. vary_bptt: their length varies (Merity et al. 2018).
 
     epochs, steps, minutes: what ends the training, whichever comes first, and what the schedule's progress is measured
-    by. patience: stop after that many measurements of the validation text in a row that brought nothing better.
+    by (minutes depend on the machine: such a run is never quite repeated). patience: stop after that many measurements of the validation text in a row that brought nothing better.
 
     optimizer: adamw, adam, sgd, or muon for the matrices inside the network and adamw for the rest (slower steps, far
     fewer of them). lr: the highest learning rate; matrix_lr: that of muon's matrices. schedule, warmup: see
@@ -93,7 +92,7 @@ class TrainingSettings:
 _WINDOW = {"mode": "sentence", "batch_size": 32, "bptt": 128, "lr": 0.003}
 _RECURRENT = {"mode": "stream", "batch_size": 32, "bptt": 35, "lr": 0.004, "clip": 1.0}
 _TRANSFORMER = {"mode": "blocks", "batch_size": 16, "bptt": 128, "lr": 0.002, "schedule": "cosine", "weight_decay": 0.1}
-USUAL: dict[str, Json] = {  # kind → what of its settings is not TrainingSettings' own usual value
+USUAL: dict[str, dict[str, Any]] = {  # kind → what of its settings is not TrainingSettings' own usual value
     "window": _WINDOW,
     "rnn": {**_RECURRENT, "lr": 0.001, "clip": 0.25},
     "gru": _RECURRENT,

@@ -25,7 +25,8 @@ _BINS, _PER_NAT = 1024, 16.0  # a nucleus is found by bins of log-probability
 def draw_tokens(log_probs: Float_BV, uniforms: Float_T, sampling: Sampling, forbidden: Ids_T) -> Ids_T:
     """A token for each row of ``log_probs``, (B, V) nats, by its uniform number in [0, 1); -1 where all is forbidden.
 
-    forbidden: ids never drawn, (F,). Equals ``draw(sampling(allowed), uniforms)`` on the rows without them.
+    forbidden: ids never drawn, (F,). Equals ``draw(sampling(allowed), uniforms)`` on the rows without them. A row that
+    is no distribution, as a damaged model may give, gets any of its tokens or -1.
     """
     tokens = np.empty(len(log_probs), dtype=np.int32)
     scale = np.inf if sampling.temperature == 0 else min(1 / max(sampling.temperature, 1e-308), _LARGEST)
@@ -84,7 +85,7 @@ def _draw_rows(log_probs, uniforms, forbidden, scale, top_k, top_p, min_p, token
             row = row.copy()
             row[forbidden] = -np.inf
             largest = _largest(row)
-        if largest == -np.inf:
+        if not np.isfinite(largest):  # all is forbidden, or a damaged model's numbers
             tokens[b] = -1
         elif scale == np.inf:
             tokens[b] = _first(row, largest)
@@ -116,11 +117,11 @@ def _largest(row):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _first(row, value):  # type: ignore[no-untyped-def]
-    """Where ``value`` stands first."""
-    i = 0
-    while row[i] != value:
-        i += 1
-    return i
+    """Where ``value`` stands first, or -1."""
+    for i in range(len(row)):
+        if row[i] == value:
+            return i
+    return -1
 
 
 @njit(cache=True, nogil=True)
@@ -137,7 +138,8 @@ def _keep_best(row, largest, e, worth, needed) -> None:  # type: ignore[no-untyp
     """
     bins, totals = np.empty(len(row), np.int16), np.zeros(_BINS)
     for i in range(len(row)):
-        bins[i] = min((np.float64(largest) - row[i]) * _PER_NAT, _BINS - 1.0)
+        gap = (np.float64(largest) - row[i]) * _PER_NAT
+        bins[i] = gap if gap < _BINS - 1.0 else _BINS - 1.0  # the last also for what is not a number
         totals[bins[i]] += worth[i]
     edge, reached = 0, 0.0
     while edge < _BINS - 1 and reached + totals[edge] < needed:
@@ -174,9 +176,11 @@ def _invert(e, uniform):  # type: ignore[no-untyped-def]
     for block in range(blocks):
         sums[block] = _sum(e[block * _BLOCK : (block + 1) * _BLOCK])
         total += sums[block]
+    if not total > 0:
+        return -1
     target = min(uniform * total, np.nextafter(total, 0.0))  # below the total, however it rounds
     reached, block, token = 0.0, 0, -1
-    while reached + sums[block] <= target:
+    while block < blocks - 1 and reached + sums[block] <= target:
         reached += sums[block]
         block += 1
     for i in range(block * _BLOCK, min((block + 1) * _BLOCK, len(e))):

@@ -27,29 +27,54 @@ BEST = LINEAGE[-1]  # the one shown at several orders, and mixed with a network
 USUAL_ORDER = {"word": 3, "char": 5}
 BEST_ORDERS = {"word": (1, 2, 3, 5), "char": (2, 3, 5, 7)}
 MIXED = "lstm"
-LONGEST = 0.5  # minutes that a network trains at most: a text larger than the one that these settings are for ends it
+LONGEST = 0.3  # minutes that a network trains at most: on a larger text than these settings are for, the time ends it
 
-_SMALL = {"embedding_size": 128, "hidden_size": 128, "layers": 1}
-# Networks for some 40,000 words, which overfit at once unless most of them is dropped: unit → kind → settings.
+_TIED = {"layers": 1, "tied": True}
+_PLAIN = {"layers": 1, "embedding_size": 64}
+# Networks for some 40,000 words, which overfit at once unless much of them is dropped, and their training: unit → kind.
 NETWORKS: dict[str, dict[str, tuple[Json, Json]]] = {
     "word": {
-        "window": ({"order": 4, "embedding_size": 64, "hidden_size": 128, "dropout": 0.4}, {"epochs": 6}),
-        "rnn": ({**_SMALL, "tied": True, "dropout": 0.4}, {"epochs": 12, "batch_size": 16}),
-        "gru": ({**_SMALL, "tied": True, "dropout": 0.5}, {"epochs": 15, "batch_size": 16}),
-        "lstm": ({**_SMALL, "tied": True, "dropout": 0.5}, {"epochs": 15, "batch_size": 16}),
+        "window": (
+            {"order": 4, "embedding_size": 96, "hidden_size": 128, "dropout": 0.4},
+            {"epochs": 6, "batch_size": 16, "lr": 0.002},
+        ),
+        "rnn": (
+            {**_TIED, "embedding_size": 200, "hidden_size": 200, "dropout": 0.5},
+            {"epochs": 9, "batch_size": 16, "lr": 0.002},
+        ),
+        "gru": (
+            {**_TIED, "embedding_size": 128, "hidden_size": 128, "dropout": 0.5},
+            {"epochs": 12, "batch_size": 16, "lr": 0.005},
+        ),
+        "lstm": (
+            {**_TIED, "embedding_size": 256, "hidden_size": 256, "dropout": 0.65},
+            {"epochs": 10, "batch_size": 16, "lr": 0.007},
+        ),
         "transformer": (
             {"layers": 2, "embedding_size": 128, "context": 64, "dropout": 0.3},
-            {"epochs": 12, "batch_size": 16, "bptt": 64},
+            {"epochs": 10, "batch_size": 16, "bptt": 64, "lr": 0.003},
         ),
     },
     "char": {
-        "window": ({"order": 9, "embedding_size": 24, "hidden_size": 256, "dropout": 0.1}, {"epochs": 4}),
-        "rnn": ({**_SMALL, "dropout": 0.1}, {"epochs": 6, "bptt": 64}),
-        "gru": ({**_SMALL, "hidden_size": 192, "dropout": 0.1}, {"epochs": 6, "bptt": 64}),
-        "lstm": ({**_SMALL, "hidden_size": 192, "dropout": 0.1}, {"epochs": 6, "bptt": 64}),
+        "window": (
+            {"order": 9, "embedding_size": 32, "hidden_size": 256, "activation": "relu"},
+            {"epochs": 5, "batch_size": 8, "lr": 0.008},
+        ),
+        "rnn": (
+            {**_PLAIN, "hidden_size": 192, "dropout": 0.05},
+            {"epochs": 5, "batch_size": 8, "bptt": 40, "lr": 0.003},
+        ),
+        "gru": (
+            {**_PLAIN, "hidden_size": 192, "dropout": 0.1},
+            {"epochs": 5, "batch_size": 16, "bptt": 64, "lr": 0.01},
+        ),
+        "lstm": (
+            {**_PLAIN, "hidden_size": 256, "dropout": 0.15},
+            {"epochs": 6, "batch_size": 8, "bptt": 64, "lr": 0.015},
+        ),
         "transformer": (
-            {"layers": 3, "embedding_size": 96, "context": 128, "dropout": 0.1},
-            {"epochs": 8, "batch_size": 16, "bptt": 128},
+            {"layers": 2, "embedding_size": 128, "context": 64, "dropout": 0.05},
+            {"epochs": 3, "batch_size": 8, "bptt": 64, "lr": 0.004},
         ),
     },
 }

@@ -192,4 +192,5 @@ def _word_end(ends: WordEnds, log_probs: Float_BV, ids: Ids_T, *, first: bool) -
         inside = np.log(np.exp(log_probs[:, ends.inside]).sum(axis=1, dtype=np.float64))
         if not first:
             return np.asarray(inside)
-        return np.where(ends.first[ids], np.log(np.exp(log_probs[:, ends.first]).sum(axis=1, dtype=np.float64)), inside)
+        begins = np.log(np.exp(log_probs[:, ends.first]).sum(axis=1, dtype=np.float64))
+        return np.asarray(np.where(ends.first[ids], begins, inside))

@@ -56,26 +56,25 @@ class Adapting:
         from nextword.text.corpus import Corpus
 
         theta = self.theta if hasattr(lm.model, "token_log_probs_and_hidden") else None
-        weight = self.weight
+        weight, tuned_on = self.weight, None
         Cache(lm.model, size=self.size, theta=theta, weight=WEIGHT if weight is None else weight)
         if self.tune is not None and None in (self.theta, weight):
             thetas = None if theta is None else [theta]
             corpus = Corpus(self.tune, field=self.field)
             tuning = tune_cache(lm.model, corpus, pipeline=lm.pipeline, size=self.size, thetas=thetas, weight=weight)
-            theta, weight = tuning.theta, tuning.weight
+            theta, weight, tuned_on = tuning.theta, tuning.weight, self.tune
         cache = Cache(lm.model, size=self.size, theta=theta, weight=WEIGHT if weight is None else weight)
-        return cache, {"size": cache.size, "theta": cache.theta, "lambda": cache.weight, "tuned_on": self.tune}
+        return cache, {"size": cache.size, "theta": cache.theta, "lambda": cache.weight, "tuned_on": tuned_on}
 
     def _dynamic(self, lm: "LM") -> "tuple[Scorer[Any], dict[str, Any]]":
         _check_neural(lm.model)
-        from nextword.neural.dynamic import RATES, DynamicEvaluation, tune_dynamic
+        from nextword.neural.dynamic import DynamicEvaluation, tune_dynamic
 
-        squares, rate = None, self.rate
-        if self.tune is not None:
-            rates = RATES if rate is None else [rate]
-            rate, squares, _ = tune_dynamic(lm.model, self._ids(lm), rates=rates)
-        scorer = DynamicEvaluation(lm.model, rate=rate, squares=squares)
-        settings = {"lr": scorer.rate, "decay": scorer.decay, "segment": scorer.segment, "tuned_on": self.tune}
+        rate, tuned_on = self.rate, None
+        if self.tune is not None and rate is None:
+            rate, tuned_on = tune_dynamic(lm.model, self._ids(lm)).rate, self.tune
+        scorer = DynamicEvaluation(lm.model, rate=rate)
+        settings = {"lr": scorer.rate, "decay": scorer.decay, "segment": scorer.segment, "tuned_on": tuned_on}
         return scorer, settings
 
     def _ids(self, lm: "LM") -> "Ids_T":

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # the widths have room for the figures of large texts: a row is printed as soon as its model is there
 _COLUMNS = {
-    "unit": 4, "model": 20, "order": 5, "parameters": 11, "bytes": 13, "train s": 7, "perplexity": 10, "without oov": 11,
-    "per word": 10, "bits/byte": 9,
+    "unit": 4, "model": 20, "order": 5, "parameters": 11, "bytes": 13, "train s": 7, "perplexity": 10,
+    "without oov": 11, "per word": 10, "bits/byte": 9,
 }  # fmt: skip
 _CANDIDATES = 8  # next words shown of each model
 _ABREAST = 5  # models in one block of columns
@@ -51,10 +51,14 @@ def compare(
 
     source, lines = _lines(text, field)
     texts = split(lines)
-    chosen = recipes(neural=_has_torch(quiet))
+    neural = _has_torch()
+    chosen = recipes(neural=neural)
     train, valid, test = texts.lines
     with stages("comparing", quiet=quiet or (sys.stdout.isatty() and not as_json)) as stage:
         found = compare(texts, out, chosen=chosen, minutes=minutes, threads=threads, progress=stage)
+        if not neural:
+            message = "the neural models and their mixtures are left out, as they need PyTorch; install it with: "
+            note(f"{message}pip install 'nextword[neural]'", quiet=quiet)
         if not as_json:
             typer.echo(f"{source}: {train:,} lines to train on, {valid:,} to tune on, {test:,} to test on\n")
         rows = list(found) if as_json else _printed(found)
@@ -71,16 +75,14 @@ def compare(
         _print_what_next(rows, _opening(lines) if prompt is None else prompt, out)
 
 
-def _has_torch(quiet: bool) -> bool:
-    """Whether the neural models can be trained; if not, what to do about it is said."""
+def _has_torch() -> bool:
+    """Whether the neural models can be trained."""
     from nextword.errors import UsageError
     from nextword.neural import require_torch
 
     try:
         require_torch()
     except UsageError:
-        message = "the neural models and their mixtures are left out, as they need PyTorch; install it with: "
-        note(f"{message}pip install 'nextword[neural]'", quiet=quiet)
         return False
     return True
 
@@ -126,7 +128,7 @@ def _cells(row: "Row") -> list[str]:
         f"{row.seconds:.2f}",
         number(row.perplexity),
         number(row.perplexity_excluding_oov),
-        number(row.word_perplexity),
+        number(row.word_perplexity, 0),
         number(row.bits_per_byte, 3),
     ]
 

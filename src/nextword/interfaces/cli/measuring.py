@@ -189,7 +189,7 @@ def info(
 
     lm = load(model)
     described = describe(lm.model)
-    described["bytes"] = store.size(model)
+    described["bytes"] = _size(model)
     described["text"] = lm.pipeline.config()
     described |= {name: lm.info[name] for name in ("trained_on", "settings") if lm.info.get(name)}
     if verify:
@@ -201,6 +201,18 @@ def info(
     width = max(map(len, described))
     for name, value in described.items():
         typer.echo(f"{name.replace('_', ' '):{width}}  {_shown(value)}")
+
+
+def _size(model: Path) -> int:
+    """Bytes on disk, of a model of our own or of another make."""
+    from nextword import store
+    from nextword.manifest import is_pretrained
+
+    if not is_pretrained(model):
+        return store.size(model)
+    from nextword.neural.huggingface import find_files
+
+    return find_files(model).size
 
 
 def _shown(value: Any) -> str:
