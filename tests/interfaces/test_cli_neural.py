@@ -67,7 +67,9 @@ def train(kind, *more, text="train.txt", out="m"):
 def test_every_kind_is_trained_saved_and_used(call, folder, kind):
     status, out, err = call(*train(kind, "--valid", "valid.txt", "--threads", "1"))
     assert (status, out) == (0, "")
-    assert err.startswith(f"m: {kind}, ") and " parameters, 12 steps in " in err and "; perplexity of valid.txt: " in err
+    assert (
+        err.startswith(f"m: {kind}, ") and " parameters, 12 steps in " in err and "; perplexity of valid.txt: " in err
+    )
     status, out, err = call("evaluate", "m", "--text", "valid.txt", "--json")
     assert status == 0, err
     settings = json.loads((folder / "m" / "config.json").read_text())["settings"]
@@ -141,7 +143,8 @@ def test_the_same_from_python(call, folder):
         (
             2,
             train("lstm", "--batch-size", "64", text="one.txt"),
-            "a batch of 64 rows is larger than the text, which has 5 tokens; give a batch size of at most 5, or more text",
+            "a batch of 64 rows is larger than the text, which has 5 tokens; give a batch size of at most 5, or "
+            "more text",
         ),
         (
             2,
@@ -252,13 +255,19 @@ def test_without_pytorch_it_says_what_to_install(call, monkeypatch):
 def test_settings_of_other_kinds_are_refused():
     text = nextword.Corpus.from_lines(LINES)
     for settings, message in (
-        ({"kind": "lstm", "order": 3}, "order=3 is for n-gram and window models, and a lstm model has none; leave it out"),
+        (
+            {"kind": "lstm", "order": 3},
+            "order=3 is for n-gram and window models, and a lstm model has none; leave it out",
+        ),
         (
             {"kind": "window", "smoothing": "katz"},
             "smoothing='katz' is for n-gram models, and a window model has none; leave it out",
         ),
         ({"kind": "tree"}, "unknown kind of model 'tree'; choose one of ngram, window, rnn, gru, lstm, transformer"),
-        ({"kind": "window", "mode": "stream"}, "a window model reads sentences, so its mode is sentence, not stream; lea"),
+        (
+            {"kind": "window", "mode": "stream"},
+            "a window model reads sentences, so its mode is sentence, not stream; lea",
+        ),
         ({"kind": "gru", "weight_dorp": 1}, "a gru has no setting 'weight_dorp', expected some of "),
     ):
         with pytest.raises(UsageError) as caught:
@@ -268,7 +277,9 @@ def test_settings_of_other_kinds_are_refused():
 
 def test_embeddings_begin_a_model(call, folder):
     words = ["students", "opened", "their", "books"]
-    (folder / "v.vec").write_text("4 8\n" + "".join(f"{word} {' '.join([str(i)] * 8)}\n" for i, word in enumerate(words)))
+    (folder / "v.vec").write_text(
+        "4 8\n" + "".join(f"{word} {' '.join([str(i)] * 8)}\n" for i, word in enumerate(words))
+    )
     assert call(*train("window", "--embeddings", "v.vec", "--steps", "1", "--lr", "1e-9"))[0] == 0
     lm = nextword.load("m")
     assert lm.model.embeddings()[lm.ids("their")[0]] == pytest.approx([2.0] * 8, abs=1e-5)

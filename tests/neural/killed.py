@@ -55,7 +55,9 @@ def train(kind, directory, *, resume=False, death=("", 0)):
     wrap(death[0], count)
     texts = {"tokens": corpus(60, 0).astype(np.int32), "valid": corpus(9, 1).astype(np.int32)}
     watch = count if death[0] == "step" else None
-    train_network(network, texts["tokens"], settings, valid=texts["valid"], directory=directory, resume=resume, watch=watch)
+    train_network(
+        network, texts["tokens"], settings, valid=texts["valid"], directory=directory, resume=resume, watch=watch
+    )
     digest = hashlib.sha256()
     for weight in network.parameters():
         digest.update(weight.detach().numpy().tobytes())

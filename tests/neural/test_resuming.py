@@ -145,7 +145,8 @@ def test_a_finished_run_gives_its_model_again(tmp_path):
     assert finished_run(tmp_path) is None  # until its model is saved
     mark_saved(tmp_path, "there/model")
     message = (
-        "this run is finished after 10 steps, and its model is in there/model; to train anew, leave out resume (--resume)"
+        "this run is finished after 10 steps, and its model is in there/model; to train anew, leave out resume "
+        "(--resume)"
     )
     assert finished_message(finished_run(tmp_path)) == message
     assert not list(tmp_path.glob("*.safetensors"))
@@ -222,7 +223,9 @@ def indexed(text):
 
 def test_a_checkpoint_of_another_vocabulary_is_refused(tmp_path):
     def train(text, **options):
-        return train_on_tokens(*indexed(text), kind="lstm", network=SMALL, settings=PLAIN, directory=tmp_path, **options)
+        return train_on_tokens(
+            *indexed(text), kind="lstm", network=SMALL, settings=PLAIN, directory=tmp_path, **options
+        )
 
     def stop(status):
         raise KeyboardInterrupt
@@ -309,7 +312,8 @@ def test_a_damaged_checkpoint_says_so(tmp_path):
         (f"{payload}: was changed after it was saved (its SHA-256 differs); {remedy}", lambda file: None),
         (f"{payload}: cannot be read: No such file or directory", lambda file: payload.unlink()),
         (
-            f"{tmp_path / 'checkpoint.json'}: has format version 9, this nextword reads 1; resume with the version that "
+            f"{tmp_path / 'checkpoint.json'}: has format version 9, this nextword reads 1; resume with the "
+            "version that "
             f"wrote it, or {remedy}",
             lambda file: file.write_text(json.dumps({**document, "format_version": 9})),
         ),

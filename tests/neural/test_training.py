@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from neural.fitting import V, tiny
 
 torch = pytest.importorskip("torch")
@@ -64,7 +65,12 @@ def twin(network, tokens, settings):
     average = [w.detach().clone() for w in network.parameters()]
     step, epoch, state = 0, 0, None
     while step < settings.steps:
-        size = {"mode": settings.mode, "batch_size": settings.batch_size, "length": settings.bptt, "seed": settings.seed}
+        size = {
+            "mode": settings.mode,
+            "batch_size": settings.batch_size,
+            "length": settings.bptt,
+            "seed": settings.seed,
+        }
         batches = training_batches(tokens, **size, shift=settings.shift, vary=settings.vary_bptt).epoch(epoch)
         for batch in batches[: settings.steps - step]:
             read, targets = (torch.from_numpy(part) for part in (batch.tokens[:, :-1], batch.tokens[:, 1:]))
@@ -209,7 +215,9 @@ def test_tensorboard_is_an_option(tmp_path):
 def test_what_is_not_there_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     monkeypatch.setattr(metrics, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"^TensorBoard is not installed; install it with: pip install 'nextword\[tens"):
+    with pytest.raises(
+        UsageError, match=r"^TensorBoard is not installed; install it with: pip install 'nextword\[tens"
+    ):
         train_network(tiny("rnn", **KINDS["rnn"]), corpus(), PLAIN, directory=tmp_path, tensorboard=True)
     with pytest.raises(UsageError, match=r"^a plot needs matplotlib; install it with: pip install 'nextword\[plot\]'$"):
         metrics.plot(tmp_path)
@@ -246,7 +254,9 @@ def test_a_gradient_that_is_not_finite_changes_no_weight():
     network = tiny("lstm", **KINDS["lstm"])
     network.layers[0].cell.bias_hh_l0.register_hook(lambda gradient: gradient * torch.inf)
     before = weights(network)
-    with pytest.raises(TrainingError, match=r"^the gradient is not finite at step 1; try a lower lr \(it is 0.02\), a sm"):
+    with pytest.raises(
+        TrainingError, match=r"^the gradient is not finite at step 1; try a lower lr \(it is 0.02\), a sm"
+    ):
         train_network(network, corpus(), PLAIN)
     assert difference(network, before) == 0
 
@@ -260,7 +270,8 @@ def test_a_gradient_that_is_not_finite_changes_no_weight():
             UsageError,
             [2, 3, 7],
             None,
-            "the training text has ids from 2 to 7, but the network's vocabulary has 7, from 0 on; encode the text with "
+            "the training text has ids from 2 to 7, but the network's vocabulary has 7, from 0 on; encode the "
+            "text with "
             "the vocabulary that the network was made for",
         ),
         (
@@ -274,7 +285,8 @@ def test_a_gradient_that_is_not_finite_changes_no_weight():
             UsageError,
             [2, 3, 2],
             None,
-            "a batch of 4 rows is larger than the text, which has 2 tokens; give a batch size of at most 2, or more text",
+            "a batch of 4 rows is larger than the text, which has 2 tokens; give a batch size of at most 2, or "
+            "more text",
         ),
     ],
 )
@@ -321,6 +333,4 @@ def test_the_finder_takes_the_steepest_rate():
     assert rates[28] < suggestion(rates, losses).best < rates[38]
     with pytest.raises(TrainingError) as caught:
         suggestion(rates, list(range(60)))
-    assert str(caught.value) == (
-        "the loss fell at no learning rate from 0.0001 to 1; give more text, or lower rates"
-    )
+    assert str(caught.value) == ("the loss fell at no learning rate from 0.0001 to 1; give more text, or lower rates")

@@ -152,7 +152,8 @@ def test_an_epoch_is_a_sequence():
     [
         (
             "stream",
-            "a batch of 8 rows is larger than the text, which has 6 tokens; give a batch size of at most 6, or more text",
+            "a batch of 8 rows is larger than the text, which has 6 tokens; give a batch size of at most 6, or "
+            "more text",
         ),
         (
             "sentence",

@@ -22,7 +22,8 @@ class TrainingSettings:
     from anywhere. shift: each epoch of streams begins elsewhere. vary_bptt: their length varies (Merity et al. 2018).
 
     epochs, steps, minutes: what ends the training, whichever comes first, and what the schedule's progress is measured
-    by (minutes depend on the machine: such a run is never quite repeated). patience: stop after that many measurements of the validation text in a row that brought nothing better.
+    by (minutes depend on the machine: such a run is never quite repeated). patience: stop after that many measurements
+    of the validation text in a row that brought nothing better.
 
     optimizer: adamw, adam, sgd, or muon for the matrices inside the network and adamw for the rest (slower steps, far
     fewer of them). lr: the highest learning rate; matrix_lr: that of muon's matrices. schedule, warmup: see

@@ -64,8 +64,9 @@ def mix(
     perplexity = float(np.exp(-fit.log_likelihoods[-1])) if not fit.impossible else float("inf")
     if static:
         say("merging")
-        model = merge([m for m in models if isinstance(m, BackoffModel)], fit.weights.tolist())
-        perplexity = _perplexity(_log_probs(model, reader, blocks, threads))
+        members: Sequence[Any] = models
+        merged: Any = merge(members, fit.weights.tolist())
+        model, perplexity = merged, _perplexity(_log_probs(merged, reader, blocks, threads))
     found = [_perplexity(row) for row in rows]
     return Mixed(model, fit.weights, found, perplexity, len(rows[0]), fit.impossible, len(fit.log_likelihoods) - 1)
 

@@ -132,7 +132,7 @@ class Data:
         """
         tokens = self.tokens.copy()
         once = np.flatnonzero(np.bincount(tokens, minlength=len(self.vocabulary))[tokens] == 1)
-        tokens[once[::2]] = self.vocabulary.unk
+        tokens[once[::2]] = self.vocabulary["<unk>"]
         return tokens
 
     @cached_property
