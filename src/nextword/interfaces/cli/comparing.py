@@ -24,6 +24,8 @@ _COLUMNS = {
 }  # fmt: skip
 _CANDIDATES = 8  # next words shown of each model
 _ABREAST = 5  # models in one block of columns
+_WIDEST = 14  # letters of a next word
+_SAMPLE = {"word": 20, "char": 90}  # tokens
 _WIDTHS = list(_COLUMNS.values())
 
 
@@ -168,7 +170,9 @@ def _print_words(rows: "list[Row]", context: str) -> None:
     columns = []
     for row in shown:
         found = load(row.directory).next(context, k=_CANDIDATES)
-        cells = [f"{word:<8.12} {p:.3f}" for word, p in zip(found.words, found.probabilities, strict=True)]
+        width = max((len(word[:_WIDEST]) for word in found.words), default=0)
+        pairs = zip(found.words, found.probabilities, strict=True)
+        cells = [f"{word[:_WIDEST]:{width}} {p:.3f}" for word, p in pairs]
         columns.append([*cells, *[""] * (_CANDIDATES - len(cells))])
     header = [row.model + (f" {row.order}" if row.order and not row.neural else "") for row in shown]
     lines = list(zip(*columns, strict=True))
@@ -185,7 +189,7 @@ def _print_samples(rows: "list[Row]") -> None:
     shown = [row for unit in dict.fromkeys(row.unit for row in rows) for row in _shown(rows, unit)]
     width = max(len(_name(row)) for row in shown)
     for row in shown:
-        (text,) = load(row.directory).generate(seed=1, max_tokens=40 if row.unit == "word" else 160)
+        (text,) = load(row.directory).generate(seed=1, max_tokens=_SAMPLE[row.unit])
         typer.echo(f"  {_name(row):{width}}  {text}")
 
 
