@@ -61,7 +61,7 @@ class Optimizer:
             for gradient in gradients:
                 gradient.div_(excess)
         self._inner.step()
-        if self._muon is not None:
+        if self._muon is not None and bool(torch.isfinite(norm)):  # as a fused update is left out otherwise
             for group in self._muon.param_groups:
                 group["lr"] = rate * self._ratio
             for matrix in self._matrices if self._fused else ():
