@@ -28,7 +28,7 @@ from nextword.neural.training_settings import usual_settings
 from nextword.text.vocabulary import SPECIALS, Vocabulary
 
 SHARED = Path(os.environ.get("NEXTWORD_SHARED", Path(__file__).resolve().parents[1].parent / "shared"))
-NETWORK = {"embedding_size": 128, "hidden_size": 512, "layers": 1, "dropout": 0.05, "dropout_input": 0.0}
+NETWORK = {"embedding_size": 64, "hidden_size": 512, "layers": 1, "dropout": 0.05, "dropout_input": 0.0}
 TRAINING = {
     "batch_size": 32, "bptt": 64, "optimizer": "muon", "lr": 0.004, "matrix_lr": 0.02, "betas": (0.9, 0.99),
     "schedule": "cosine",
