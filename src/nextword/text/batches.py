@@ -101,12 +101,7 @@ class Streams:
         length of pieces varies, and the learning rate with it (Merity et al. 2018, section 5). Raises UsageError for
         more rows than tokens.
         """
-        _check_not_empty(tokens)
-        if len(tokens) <= batch_size:
-            raise UsageError(
-                f"a batch of {batch_size} rows is larger than the text, which has {len(tokens) - 1} tokens; give a "
-                f"batch size of at most {len(tokens) - 1}, or more text"
-            )
+        _check_room(tokens, batch_size, "rows")
         self._tokens, self._batch_size, self._length = tokens, batch_size, length
         self._seed, self._shift, self._vary = seed, shift, vary
 
@@ -203,12 +198,7 @@ class Blocks:
 
     def __init__(self, tokens: Ids_T, *, batch_size: int, length: int, seed: int = 0):
         """tokens: (1 + T,). length: tokens predicted in a block. Raises UsageError for a text shorter than a batch."""
-        _check_not_empty(tokens)
-        if len(tokens) <= batch_size:
-            raise UsageError(
-                f"a batch of {batch_size} blocks is larger than the text, which has {len(tokens) - 1} tokens; give a "
-                f"batch size of at most {len(tokens) - 1}, or more text"
-            )
+        _check_room(tokens, batch_size, "blocks")
         self._tokens, self._batch_size, self._seed = tokens, batch_size, seed
         self._length = min(length, len(tokens) - 1)
 
@@ -256,3 +246,14 @@ def _side_by_side(tokens: Ids_T, rows: int) -> Ids_BT:
 def _check_not_empty(tokens: Ids_T) -> None:
     if len(tokens) < 2:
         raise TrainingError("the text is empty; give a file with at least one line")
+
+
+def _check_room(tokens: Ids_T, batch_size: int, what: str) -> None:
+    """Refuse a text that is empty, or shorter than one batch has rows or blocks."""
+    _check_not_empty(tokens)
+    most = len(tokens) - 1
+    if most < batch_size:
+        raise UsageError(
+            f"a batch of {batch_size} {what} is larger than the text, which has {most} tokens; give a batch size of "
+            f"at most {most}, or more text"
+        )
