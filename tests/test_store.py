@@ -159,7 +159,7 @@ def test_what_a_directory_holds(saved):
     }
     del config["payloads"], config["checksum"]
     assert config == {
-        "format_version": 1,
+        "format_version": 2,
         "kind": "tiny",
         "parameters": {"number": 1},
         "vocabulary": {"unk": 0, "bos": 1, "eos": 2},
@@ -391,8 +391,18 @@ def test_a_config_without_a_version_is_refused(saved, version):
 
 
 def test_a_newer_version_is_refused_whatever_else_it_holds(saved):
-    (saved / "config.json").write_text('{"format_version": 2}')
-    problem = "has format version 2, this nextword reads up to 1; upgrade nextword"
+    (saved / "config.json").write_text('{"format_version": 3}')
+    problem = "has format version 3, this nextword reads up to 2; upgrade nextword"
+    with refused(f"{saved / 'config.json'}: {problem}"):
+        store.load(saved)
+
+
+def test_an_older_version_is_refused_whatever_else_it_holds(saved):
+    (saved / "config.json").write_text('{"format_version": 1}')
+    problem = (
+        "has format version 1, of a nextword before its first release, and this nextword reads version 2; "
+        "train the model again"
+    )
     with refused(f"{saved / 'config.json'}: {problem}"):
         store.load(saved)
 

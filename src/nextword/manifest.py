@@ -1,6 +1,6 @@
 """``config.json``: what a model directory says about itself, and which payload files belong to it.
 
-format_version   1; a directory with a newer one is refused
+format_version   2; a directory with another one is refused
 kind             which class opens it
 parameters       the model's own: order, sizes, names
 vocabulary       ids of the special tokens
@@ -20,7 +20,7 @@ from nextword.durable import REMEDY
 from nextword.errors import StoreError
 from nextword.types import Json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.safetensors", "weights.safetensors"
 _SIZE_LIMIT = 8 << 20
 _PAYLOAD_NAME = re.compile(r"[a-z_]+\.[a-z]+")
@@ -112,6 +112,11 @@ def _check(file: Path, config: Json) -> None:
     if version > FORMAT_VERSION:
         raise StoreError(
             f"{file}: has format version {version}, this nextword reads up to {FORMAT_VERSION}; upgrade nextword"
+        )
+    if version < FORMAT_VERSION:
+        raise StoreError(
+            f"{file}: has format version {version}, of a nextword before its first release, and this nextword reads "
+            f"version {FORMAT_VERSION}; train the model again"
         )
     if config.get("checksum") != _checksum(config):
         raise StoreError(f"{file}: was changed after it was saved (its checksum differs); {REMEDY}")

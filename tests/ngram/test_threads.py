@@ -2,11 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from nextword.ngram.smoothing import Smoothing
-from nextword.ngram.table import build_table
 from nextword.ngram.train import train_ngram
 from nextword.text.corpus import Corpus
 from nextword.text.synthetic import MarkovSource
@@ -21,13 +17,3 @@ def test_a_model_is_the_same_on_any_number_of_threads(smoothing):
     for other in others:
         for array, expected in zip(other.arrays().values(), one.arrays().values(), strict=True):
             assert np.array_equal(array, expected)
-
-
-@given(hashes=st.lists(st.integers(1, 2**64 - 1), max_size=80, unique=True), data=st.data())
-def test_a_table_depends_on_its_entries_alone(hashes, data):
-    crowded = [h | (0xFF << 56) for h in hashes] if data.draw(st.booleans()) else hashes  # all in the last stretch
-    crowded = list(dict.fromkeys(crowded))
-    tables = [build_table([np.array(crowded, dtype=np.uint64)], 5, threads=n) for n in (1, 2, 5)]
-    assert np.array_equal(tables[0], tables[1])
-    assert np.array_equal(tables[0], tables[2])
-    assert np.count_nonzero(tables[0]) == len(crowded)

@@ -5,16 +5,18 @@ without its oldest word; the back-off weight of a context that is not there is 1
 in float32, the very numbers of an ARPA file, so that such files are read and written exactly; all else is in nats.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from nextword.errors import UsageError, VocabularyError
 from nextword.ngram import kernels
-from nextword.ngram.table import build_table, hash_words
+from nextword.ngram.table import build_table
 from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Float_BT, Float_BV, Float_T, Ids_BT, Ids_R, Ids_T, Json
 
+TableBuilder = Callable[[Array, Array, Array], Array]  # starts, word, first → table
 _DTYPES = {
     "starts": np.int64, "word": np.uint32, "first": np.uint32, "inner": np.float32, "leaf": np.float32,
     "table": np.uint64, "inserted": np.uint32,
@@ -35,12 +37,21 @@ class BackoffModel:
     kind: ClassVar[str] = "ngram"
     scope: Literal["sentence"] = "sentence"
 
-    def __init__(self, vocabulary: Vocabulary, order: int, arrays: dict[str, Array], details: Json | None = None):
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        order: int,
+        arrays: dict[str, Array],
+        details: Json | None = None,
+        *,
+        build: TableBuilder | None = None,
+    ):
         """``arrays`` as in the class docstring; they are made read-only. Raises UsageError if they do not fit together.
 
         details: how it was estimated (smoothing, discounts, weights, notes), for whoever asks; stored with the model.
+        build: makes the table from starts, word and first when it is first needed; ``arrays`` then lacks it.
         """
-        _check(vocabulary, order, arrays)
+        _check(vocabulary, order, arrays, names=set(_DTYPES) - ({"table"} if build else set()))
         self.details = details or {}
         for array in arrays.values():
             array.flags.writeable = False
@@ -48,21 +59,30 @@ class BackoffModel:
         self.context_length = order - 1
         self.starts, self.word, self.first = arrays["starts"], arrays["word"], arrays["first"]
         self.inner, self.leaf = arrays["inner"], arrays["leaf"]
-        self.table, self.inserted = arrays["table"], arrays["inserted"]
+        self.inserted = arrays["inserted"]
+        self._table, self._build = arrays.get("table"), build
         assert vocabulary.bos is not None and vocabulary.eos is not None  # _check has seen to it; this tells mypy
         self.bos, self.eos = vocabulary.bos, vocabulary.eos
 
     @classmethod
     def from_trie(
         cls, vocabulary: Vocabulary, order: int, *, starts: Array, word: Array, first: Array, inner: Array, leaf: Array,
-        inserted: Array | None = None, table: Array | None = None, details: Json | None = None,
+        inserted: Array | None = None, build: TableBuilder = build_table, details: Json | None = None,
     ) -> "BackoffModel":  # fmt: skip
-        """A model of the given n-grams; ``table`` is built from them unless given."""
-        if table is None:
-            table = build_table(trie_hashes(order, starts, word, first), len(vocabulary))
+        """A model of the given n-grams; ``build`` makes the table when it is first needed."""
         none = np.zeros(0, dtype=np.uint32)
-        arrays = {"starts": starts, "word": word, "first": first, "inner": inner, "leaf": leaf, "table": table}
-        return cls(vocabulary, order, arrays | {"inserted": none if inserted is None else inserted}, details)
+        arrays = {"starts": starts, "word": word, "first": first, "inner": inner, "leaf": leaf}
+        inserted = none if inserted is None else inserted
+        return cls(vocabulary, order, arrays | {"inserted": inserted}, details, build=build)
+
+    @property
+    def table(self) -> Array:
+        """The hash table for scoring. A model that is written as an ARPA file never needs it."""
+        if self._table is None:
+            assert self._build is not None  # there is one or the other; this tells mypy
+            self._table = self._build(self.starts, self.word, self.first)
+            self._table.flags.writeable = False
+        return self._table
 
     def parameters(self) -> Json:
         """What ``from_arrays`` needs beside the arrays, to be stored."""
@@ -156,25 +176,12 @@ def sentences_as_stream(ids: Ids_T, eos: int) -> Ids_T:
     return stream
 
 
-def trie_hashes(order: int, starts: Array, word: Array, first: Array) -> list[Array]:
-    """Hashes of the n-grams of order 2 and up of a trie, for ``build_table``."""
-    size = int(starts[2])
-    hashes: list[Array] = []
-    words = np.arange(size, dtype=np.uint32)[:, None]  # (n-grams of the order, k)
-    for k in range(2, order + 1):
-        children = first[starts[k - 1] : starts[k] + 1].astype(np.int64)
-        last = word[starts[k] : starts[k + 1]]
-        words = np.column_stack([np.repeat(words, np.diff(children), axis=0), last])
-        hashes.append(hash_words(words))
-    return hashes
-
-
-def _check(vocabulary: Vocabulary, order: Any, arrays: dict[str, Array]) -> None:
+def _check(vocabulary: Vocabulary, order: Any, arrays: dict[str, Array], *, names: set[str]) -> None:
     """Everything that can be checked without reading the arrays through."""
     problem = ""
     if not isinstance(order, int) or order < 1:
         problem = f"its order is {order!r}"
-    elif set(arrays) != set(_DTYPES):
+    elif set(arrays) != names:
         problem = f"its arrays are {sorted(arrays)}"
     elif None in (vocabulary.bos, vocabulary.eos, vocabulary.unk):
         problem = "its vocabulary lacks <s>, </s> or <unk>"
@@ -193,7 +200,7 @@ def _check(vocabulary: Vocabulary, order: Any, arrays: dict[str, Array]) -> None
             and inner.shape[1] == 2
             and len(arrays["first"]) == below + 1
             and len(arrays["leaf"]) == total - below
-            and len(arrays["table"]) > total - len(vocabulary)
+            and ("table" not in arrays or len(arrays["table"]) > total - len(vocabulary))
         )
         problem = "" if fits else "the sizes of its arrays do not fit together"
     if problem:

@@ -1,25 +1,29 @@
-"""Counts of the n-grams of all orders, by refining groups of positions.
+"""Counts of the n-grams of all orders, by growing them leftwards.
 
-The positions of the text are sorted by the word that stands there; that is order 1. Order k follows from order k-1:
-the positions of one (k-1)-gram, moved one word on and sorted by the word found there, fall apart into its k-grams.
-So every order comes out in the lexicographic order of its ids, children beside each other, and each n-gram knows its
-suffix (the n-gram without its first word), which is the (k-1)-gram that ends at the same position.
+The positions of the text, sorted by the word that stands there, are order 1. Order k + 1 follows from order k: the
+positions of all k-grams, in the k-grams' order, are dealt out to the words that stand before them, as in a radix sort.
+Each word's pile then lies in the order of the k-grams that follow the word, so that all (k + 1)-grams are in the
+lexicographic order of their ids, children beside each other, and each one's suffix (the n-gram without its first word)
+is the k-gram that was dealt.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numba import njit
 
 from nextword.errors import UsageError
+from nextword.ngram.kernels import prefetch
 from nextword.text.encode import BOS, EOS
 from nextword.types import Array, Ids_T
 
+_AHEAD = 32  # contexts whose memory is asked for before it is needed
+_PARTS = 4  # shares of the work per thread, as words differ in how scattered their n-grams' suffixes are
 _LOW = np.uint64(0xFFFFFFFF)
 _S32 = np.uint64(32)
-_INSERTION = 24
 
 
 @dataclass(frozen=True)
@@ -56,154 +60,182 @@ def count_ngrams(tokens: Ids_T, vocabulary_size: int, order: int, *, threads: in
         raise UsageError(f"order {order}: an n-gram model has order 1 or more")
     if len(tokens) >= 2**32 - 1:
         raise UsageError(f"{len(tokens):,} tokens are more than fit in memory here (4,294,967,294); train on parts")
-    count, group, ends = _first_level(tokens, vocabulary_size)
-    ids = tokens.astype(np.uint32)
-    none = np.zeros(vocabulary_size, dtype=np.uint32)
-    yield Level(np.arange(vocabulary_size, dtype=np.uint32), count, none, np.array([0, vocabulary_size], np.uint32))
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in range(1, order):
-            level, group, ends = _next_level(tokens, ids, group, ends, pool.map, threads)
-            yield level
-
-
-def _first_level(tokens: Ids_T, vocabulary_size: int) -> tuple[Array, Array, Array]:
-    """Counts, the positions grouped by word as (word << 32 | position), and the end of each group."""
-    count = np.bincount(tokens, minlength=vocabulary_size)
-    sentences = count[EOS] - (tokens[-1] == EOS)
+    count = np.bincount(tokens, minlength=vocabulary_size).astype(np.uint32)
+    count[BOS] = count[EOS] - (tokens[-1] == EOS)
     count[EOS] -= 1  # the one before the text
-    ends = count.copy()
-    ends[BOS], ends[EOS] = sentences, 0  # what follows </s> follows <s>
-    ends = np.cumsum(ends)
-    group = np.empty(int(ends[-1]), dtype=np.uint64)
-    _group_by_word(tokens, ends, group)
-    count[BOS] = sentences
-    return count.astype(np.uint32), group, ends
+    words = np.arange(vocabulary_size, dtype=np.uint32)
+    level = Level(words, count, np.zeros_like(words), np.array([0, vocabulary_size], dtype=np.uint32))
+    yield level
+    if order > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            grower = _Grower(tokens, level, pool, threads)
+            for _ in range(1, order):
+                yield grower.grow()
 
 
-def _next_level(
-    tokens: Ids_T, ids: Array, group: Array, ends: Array, run: Callable[..., Iterator[Array]], threads: int
-) -> tuple[Level, Array, Array]:
-    """The order above, its grouped positions and the ends of its groups; ``ids`` moves up to that order in place."""
-    cuts = np.searchsorted(ends, np.linspace(0, len(group), threads + 1)[1:-1])
-    cuts = np.concatenate([[0], cuts, [len(ends)]]).astype(np.int64)
-    parts = list(zip(cuts[:-1], cuts[1:], strict=True))
-    new_group, new_ends = np.empty_like(group), np.empty_like(ends)
-    begins = [0 if low == 0 else int(ends[low - 1]) for low, _ in parts]
-    sizes = np.array(list(run(lambda part: _refine(tokens, group, ends, *part, new_group, new_ends), parts)))
-    starts = np.concatenate([[0], np.cumsum(sizes[:, 1])])
-    total = int(starts[-1])
-    level = Level(*(np.empty(n, dtype=np.uint32) for n in (total, total, total, len(ends) + 1)))
-    level.first[-1] = total
-    group_ends = np.empty(total, dtype=np.int64)
-    shifts = np.concatenate([[0], np.cumsum(sizes[:, 0])])
-    packed = np.empty(int(shifts[-1]), dtype=np.uint64)
+class _Grower:
+    """The highest order so far and the positions of its n-grams, from which the next order grows.
 
-    def emit(part: int) -> None:
-        low, high = parts[part]
-        n, begin, shift = int(sizes[part, 0]), begins[part], int(shifts[part])
-        piece = new_group[begin : begin + n]
-        packed[shift : shift + n] = piece
-        columns = (level.word, level.count, level.suffix, level.first)
-        _emit(piece, new_ends, low, high, begin, shift, int(starts[part]), ids, *columns, group_ends)
+    positions: (P,) uint32, where each n-gram's first word stands, in the n-grams' order. begins: (N + 1,) uint32, the
+    positions of n-gram g are begins[g] to begins[g + 1]. nodes: (V + 1,) int64, the n-grams that begin with word w are
+    nodes[w] to nodes[w + 1].
+    """
 
-    list(run(emit, range(len(parts))))
-    return level, packed, group_ends
+    def __init__(self, tokens: Ids_T, unigrams: Level, pool: ThreadPoolExecutor, threads: int):
+        self._tokens, self._level, self._pool, self._threads = tokens, unigrams, pool, threads
+        self._nodes = np.arange(len(unigrams) + 1)
+        parts = _ranges(np.linspace(1, len(tokens), threads + 1))
+        counts = list(pool.map(lambda part: _histogram(tokens, *part, len(unigrams)), parts))
+        cursors, begins = _piles(counts)
+        self._begins = begins.astype(np.uint32)
+        self._positions, self._before = np.empty((2, len(tokens) - 1), dtype=np.uint32)
+        self._dealt = np.empty(len(tokens) - 1, dtype=np.uint64)
+        list(pool.map(lambda t: _deal_words(tokens, *parts[t], cursors[t], self._positions), range(threads)))
+
+    def grow(self) -> Level:
+        """The order above."""
+        dealt, piles = self._deal()
+        parts = _ranges([0, *np.searchsorted(piles, self._shares(piles[-1])), len(piles) - 1])
+        sizes = list(self._pool.map(lambda part: _count_distinct(dealt, piles, *part), parts))
+        starts = np.cumsum([0, *sizes])
+        total, below = int(starts[-1]), self._level
+        level = Level(*(np.empty(n, dtype=np.uint32) for n in (total, total, total, len(below) + 1)))
+        begins, nodes = np.empty(total + 1, dtype=np.uint32), np.empty_like(self._nodes)
+        level.first[-1] = nodes[-1] = total
+        begins[-1] = len(dealt)
+        positions = self._positions[: len(dealt)]
+
+        def collect(t: int) -> None:
+            source = (dealt, piles, *parts[t], int(starts[t]), self._nodes, below.word, below.suffix, below.first)
+            _collect(*source, level.word, level.count, level.suffix, level.first, nodes, begins, positions)
+
+        list(self._pool.map(collect, range(len(parts))))
+        self._level, self._nodes, self._begins, self._positions = level, nodes, begins, positions
+        return level
+
+    def _deal(self) -> tuple[Array, Array]:
+        """The positions one earlier, with the n-grams after them, in piles by word; and where each pile begins.
+
+        (P',) uint64, position << 32 | n-gram; (V + 1,) int64. What begins with ``<s>`` is left out: nothing is before.
+        """
+        tokens, positions, begins, before = self._tokens, self._positions, self._begins, self._before
+        closed = range(int(self._nodes[BOS]), int(self._nodes[BOS + 1]))
+        cuts = np.searchsorted(begins, self._shares(len(positions)))
+        parts = _ranges(np.sort([0, *cuts, closed.start, closed.stop, len(begins) - 1]))
+        parts = [part for part in parts if part[0] not in closed]
+
+        look = partial(_words_before, tokens, positions, begins, before, len(self._nodes) - 1)
+        cursors, piles = _piles(list(self._pool.map(look, *zip(*parts, strict=True))))
+        dealt = self._dealt[: piles[-1]]
+        deal = partial(_deal, positions, begins, before, dealt)
+        list(self._pool.map(deal, cursors, *zip(*parts, strict=True)))
+        return dealt, piles
+
+    def _shares(self, total: int) -> Array:
+        """What divides ``total`` into equal parts."""
+        return np.linspace(0, total, self._threads * _PARTS + 1)[1:-1]
+
+
+def _ranges(edges: Sequence[int] | Array) -> list[tuple[int, int]]:
+    whole = [int(edge) for edge in edges]
+    return list(zip(whole[:-1], whole[1:], strict=True))
+
+
+def _piles(counts: Sequence[Array]) -> tuple[list[Array], Array]:
+    """For each part of the positions, where its share of each word's pile begins; and where the piles do, (V + 1,)."""
+    begins = np.concatenate([[0], np.cumsum(np.sum(counts, axis=0))])
+    cursors, at = [], begins[:-1]
+    for count in counts:
+        cursors.append(at.copy())
+        at = at + count
+    return cursors, begins
 
 
 @njit(cache=True, nogil=True)
-def _group_by_word(tokens: Ids_T, ends: Array, group: Array) -> None:
-    """Counting sort of positions by word, ``</s>`` standing for the ``<s>`` of the sentence after it."""
-    cursor = np.empty_like(ends)
-    cursor[0] = 0
-    cursor[1:] = ends[:-1]
-    last = len(tokens) - 1
-    for i in range(len(tokens)):
-        word = tokens[i]
-        if word == EOS:
-            if i == last:
-                break
-            word = BOS
-        group[cursor[word]] = (np.uint64(word) << _S32) | np.uint64(i)
+def _histogram(tokens: Ids_T, begin: int, end: int, size: int) -> Array:
+    """How often each word occurs, (size,)."""
+    counts = np.zeros(size, dtype=np.int64)
+    for i in range(begin, end):
+        counts[tokens[i]] += 1
+    return counts
+
+
+@njit(cache=True, nogil=True)
+def _deal_words(tokens: Ids_T, begin: int, end: int, cursor: Array, positions: Array) -> None:
+    """Sort positions by the word that stands there."""
+    for position in range(begin, end):
+        word = tokens[position]
+        positions[cursor[word]] = position
         cursor[word] += 1
 
 
 @njit(cache=True, nogil=True)
-def _sort(keys: Array) -> None:
-    """Sort in place; most groups are tiny."""
-    n = len(keys)
-    if n > _INSERTION:
-        keys.sort()
-        return
-    for i in range(1, n):
-        key = keys[i]
-        j = i - 1
-        while j >= 0 and keys[j] > key:
-            keys[j + 1] = keys[j]
-            j -= 1
-        keys[j + 1] = key
+def _words_before(
+    tokens: Ids_T, positions: Array, begins: Array, before: Array, size: int, low: int, high: int
+) -> Array:
+    """Fill ``before`` with the word before each position of n-grams ``low`` to ``high``; how often each is, (size,).
 
-
-@njit(cache=True, nogil=True)
-def _refine(
-    tokens: Ids_T, group: Array, ends: Array, low: int, high: int, new_group: Array, new_ends: Array
-) -> tuple[int, int]:
-    """Move the groups ``low`` to ``high`` one word on and sort each; returns (positions kept, distinct n-grams).
-
-    What is kept is packed at the beginning of the part's own stretch of ``new_group``.
+    ``</s>`` stands for the ``<s>`` of the sentence after it.
     """
-    begin = ends[low - 1] if low > 0 else 0
-    n, at = begin, begin
-    for g in range(low, high):
-        for i in range(at, ends[g]):
-            position = (group[i] & _LOW) + np.uint64(1)
-            if (group[i] >> _S32) != np.uint64(EOS) and position < np.uint64(len(tokens)):
-                new_group[n] = (np.uint64(tokens[position]) << _S32) | position
-                n += 1
-        at = ends[g]
-        new_ends[g] = n
-    distinct = 0
-    at = begin
-    for g in range(low, high):
-        stop = new_ends[g]
-        if stop - at > 1:
-            _sort(new_group[at:stop])
-        for i in range(at, stop):
-            if i == at or (new_group[i] >> _S32) != (new_group[i - 1] >> _S32):
-                distinct += 1
-        at = stop
-    return n - begin, distinct
+    counts = np.zeros(size, dtype=np.int64)
+    for i in range(begins[low], begins[high]):
+        word = np.uint32(tokens[positions[i] - 1])
+        if word == EOS:
+            word = np.uint32(BOS)
+        before[i] = word
+        counts[word] += 1
+    return counts
 
 
 @njit(cache=True, nogil=True)
-def _emit(
-    group: Array,
-    new_ends: Array,
-    low: int,
-    high: int,
-    begin: int,
-    shift: int,
-    start: int,
-    ids: Array,
-    word: Array,
-    count: Array,
-    suffix: Array,
-    first: Array,
-    group_ends: Array,
-) -> None:
-    """Write the n-grams of the sorted groups ``low`` to ``high`` from index ``start``; ``ids`` turns into theirs."""
-    node = start - 1
-    at = 0
+def _deal(positions: Array, begins: Array, before: Array, dealt: Array, cursor: Array, low: int, high: int) -> None:
+    """Put the positions of n-grams ``low`` to ``high``, one earlier, on the piles of the words that stand there."""
     for g in range(low, high):
-        first[g] = node + 1
-        stop = new_ends[g] - begin
-        for i in range(at, stop):
-            position = group[i] & _LOW
-            if i == at or (group[i] >> _S32) != (group[i - 1] >> _S32):
-                node += 1
-                word[node] = group[i] >> _S32
+        for i in range(begins[g], begins[g + 1]):
+            word = before[i]
+            dealt[cursor[word]] = (np.uint64(positions[i] - 1) << _S32) | np.uint64(g)
+            cursor[word] += 1
+
+
+@njit(cache=True, nogil=True)
+def _count_distinct(dealt: Array, piles: Array, low: int, high: int) -> int:
+    """N-grams in the piles of words ``low`` to ``high``."""
+    distinct = 0
+    for word in range(low, high):
+        for i in range(piles[word], piles[word + 1]):
+            distinct += i == piles[word] or (dealt[i] & _LOW) != (dealt[i - 1] & _LOW)
+    return distinct
+
+
+@njit(cache=True, nogil=True)
+def _collect(
+    dealt: Array, piles: Array, low: int, high: int, start: int, below_nodes: Array, below_word: Array,
+    below_suffix: Array, below_first: Array, word: Array, count: Array, suffix: Array, first: Array,
+    nodes: Array, begins: Array, positions: Array,
+) -> None:  # fmt: skip
+    """Write the n-grams in the piles of words ``low`` to ``high`` from index ``start`` on.
+
+    The children of a context are those whose suffix is a child of the context's suffix: both lie in order.
+    """
+    node = start
+    for w in range(low, high):
+        nodes[w] = child = node
+        for i in range(piles[w], piles[w + 1]):
+            g = dealt[i] & _LOW
+            if i == piles[w] or g != suffix[node - 1]:
+                prefetch(below_word, np.int64(g))
+                suffix[node] = g
+                begins[node] = i
                 count[node] = 0
-                suffix[node] = ids[position]
-            count[node] += np.uint32(1)
-            group_ends[node] = i + 1 + shift
-            ids[position] = node
-        at = stop
+                node += 1
+            count[node - 1] += np.uint32(1)
+            positions[i] = dealt[i] >> _S32
+        for g in range(child, node):
+            word[g] = below_word[suffix[g]]
+        for context in range(below_nodes[w], below_nodes[w + 1]):
+            if context + _AHEAD < len(below_suffix):
+                prefetch(below_first, np.int64(below_suffix[context + _AHEAD]) + 1)
+            first[context] = child
+            end = below_first[below_suffix[context] + 1]
+            while child < node and suffix[child] < end:
+                child += 1

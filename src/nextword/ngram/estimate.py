@@ -6,10 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from nextword.ngram.arena import Arena
 from nextword.ngram.counting import Level
+from nextword.ngram.kernels import prefetch
 from nextword.ngram.smoothing import BUCKETS, Rule, Smoothing
 from nextword.text.encode import BOS
 from nextword.types import Array
+
+_AHEAD = 32  # n-grams whose lower order's probability is asked for before it is needed
+_PARTS = 4  # shares of the work per thread
 
 
 class Estimates(NamedTuple):
@@ -19,15 +24,18 @@ class Estimates(NamedTuple):
     backoff: Array
 
 
-def adjusted_counts(level: Level, above: Level | None, begins_with_bos: slice, *, continuation: bool) -> Array:
+def adjusted_counts(
+    level: Level, above: Level | None, begins_with_bos: slice, *, continuation: bool, arena: Arena
+) -> Array:
     """a(g), (N,) uint32: raw counts, or distinct words to the left for n-grams that do not begin with ``<s>``.
 
     Continuation counts are of orders below the top (Kneser and Ney 1995).
     """
     if not continuation or above is None:
-        adjusted = level.count.copy()
+        adjusted = arena.empty(len(level), np.uint32)
+        adjusted[:] = level.count
     else:
-        adjusted = np.zeros(len(level), dtype=np.uint32)
+        adjusted = arena.zeros(len(level), np.uint32)
         _count_links(above.suffix, adjusted)
         adjusted[begins_with_bos] = level.count[begins_with_bos]
     return adjusted
@@ -58,18 +66,19 @@ def estimate(
     words: int,
     *,
     threads: int,
+    arena: Arena,
 ) -> Estimates:
     """Probabilities of one order given the order below.
 
     adjusted: (N,) counts. kept: (N,) bool, False for what pruning will drop, or empty for nothing. lower: (N below,)
     probabilities; for order 1 the share of a word and that of ``<unk>``. words: V.
     """
-    result = Estimates(np.empty(len(level)), np.empty(len(level.first) - 1))
+    result = Estimates(arena.empty(len(level), np.float64), arena.empty(len(level.first) - 1, np.float64))
     ratios = np.zeros(64)
     ratios[:BUCKETS] = rule.ratios
     ratios[BUCKETS:] = rule.ratios[-1]
     settings = (rule.discounts, rule.types, rule.constant, ratios, smoothing.interpolated, words)
-    edges = np.linspace(0, len(level), threads + 1)[1:-1]
+    edges = np.linspace(0, len(level), threads * _PARTS + 1)[1:-1]
     cuts = [0, *np.searchsorted(level.first, edges).tolist(), len(level.first) - 1]
 
     def run(t: int) -> None:
@@ -77,7 +86,7 @@ def estimate(
         _estimate(level.first, contexts.start, contexts.stop, adjusted, kept, level.suffix, lower, *settings, *result)
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, range(threads)))
+        list(pool.map(run, range(threads * _PARTS)))
     return result
 
 
@@ -120,6 +129,8 @@ def _estimate(
         seen = seen_kept = 0
         mass = lower_mass = 0.0
         for g in range(first[h], first[h + 1]):
+            if g + _AHEAD < len(suffix):
+                prefetch(lower, np.int64(suffix[g + _AHEAD]))
             a = np.int64(adjusted[g])
             if a > 0:
                 total += a

@@ -7,11 +7,13 @@ on the bucket of c(h): how much a context is worth depends on how often it was s
 from collections.abc import Sequence
 
 import numpy as np
+from numba import njit
 
 from nextword.ngram import kernels
+from nextword.ngram.arena import Arena
 from nextword.ngram.counting import Level
 from nextword.ngram.smoothing import BUCKETS
-from nextword.ngram.table import build_table, ngram_hashes
+from nextword.ngram.table import build_table
 from nextword.text.encode import BOS, EOS
 from nextword.types import Array, Ids_T
 
@@ -59,7 +61,9 @@ def learn_weights(relative: Array, contexts: Array, words: int, *, buckets: int 
     return result
 
 
-def held_out_frequencies(levels: Sequence[Level], texts: Sequence[Ids_T], *, threads: int) -> tuple[Array, Array]:
+def held_out_frequencies(
+    levels: Sequence[Level], texts: Sequence[Ids_T], *, threads: int, arena: Arena
+) -> tuple[Array, Array]:
     """What ``learn_weights`` needs: p_mle(token given its last k words) and c of those words, (T, order) each.
 
     levels: counts of the training text. texts: ids of whole held-out sentences, ``</s>`` at each one's end.
@@ -67,21 +71,24 @@ def held_out_frequencies(levels: Sequence[Level], texts: Sequence[Ids_T], *, thr
     ids = np.concatenate([[EOS], *texts]).astype(np.int32)
     sizes = [len(level) for level in levels]
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    hashes = ngram_hashes([level.suffix for level in levels], [level.first for level in levels], sizes[0])
+    word, first = arena.empty(int(starts[-1]), np.uint32), arena.empty(int(starts[-2]) + 1, np.uint32)
+    first[-1] = starts[-1]
+    for k, level in enumerate(levels):
+        word[starts[k] : starts[k + 1]] = level.word
+        if k:
+            np.add(level.first[:-1], np.uint32(starts[k]), out=first[starts[k - 1] : starts[k]])
+    table = build_table(np.append(0, starts), word, first, threads=threads, arena=arena)
     nodes = np.zeros((len(ids), len(levels)), dtype=np.int64)
-    table = build_table(hashes, sizes[0], threads=threads)
     kernels.match(ids, len(levels), BOS, EOS, table, int(starts[-1]), nodes)
     relative, contexts = np.zeros((2, len(ids) - 1, len(levels)))
     for k, level in enumerate(levels):
-        count = np.append(level.count, 0).astype(np.float64)
-        if k == 0:
-            count[BOS] = 0
-        totals = np.append(np.add.reduceat(count, level.first[:-1].astype(np.int64)), 0)
-        totals[:-1][level.first[:-1] == level.first[1:]] = 0
         here = nodes[1:, k] - starts[k]  # negative where there is no such n-gram
         before = _contexts(nodes, ids, k) - (starts[k - 1] if k else 0)
-        contexts[:, k] = np.where(before >= 0, totals[np.maximum(before, 0)], 0)
-        relative[:, k] = np.where(here >= 0, count[np.maximum(here, 0)], 0) / np.maximum(contexts[:, k], 1)
+        counts = _without_bos(level.count) if k == 0 else level.count
+        some, which = np.unique(before, return_inverse=True)
+        contexts[:, k] = _totals(level.first, counts, some)[which]
+        seen = np.flatnonzero(here >= 0)
+        relative[seen, k] = counts[here[seen]] / np.maximum(contexts[seen, k], 1)
     return relative, contexts
 
 
@@ -94,3 +101,21 @@ def _contexts(nodes: Array, ids: Ids_T, k: int) -> Array:
         before[before == 0] = -1
     before[ids[:-1] == EOS] = BOS if k == 1 else -1
     return before
+
+
+def _without_bos(count: Array) -> Array:
+    """Counts of unigrams, ``<s>`` never predicted."""
+    count = count.copy()
+    count[BOS] = 0
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _totals(first: Array, count: Array, contexts: Array) -> Array:
+    """The sum of the counts after each context, 0 for one that is negative."""
+    totals = np.zeros(len(contexts), dtype=np.int64)
+    for i in range(len(contexts)):
+        if contexts[i] >= 0:
+            for g in range(first[contexts[i]], first[contexts[i] + 1]):
+                totals[i] += np.int64(count[g])
+    return totals

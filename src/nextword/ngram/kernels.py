@@ -1,10 +1,12 @@
 """The compiled loops of an n-gram model: its hash table, scoring, and next-word distributions.
 
-The table maps the hash of an n-gram of two words or more to its index. The hash grows leftwards, from the last word
-to the words before it, so a token's n-grams of all orders come one after the other and can be fetched from memory
-together. A slot is 64 bits: the low ``b`` hold the index, the others the hash's low bits, where 2**b > N; the slot's
-place takes the hash's high bits. A look-up of an n-gram that is not there is mistaken with a probability of about
-2**(b-62), 1e-12 for six million n-grams. 0 is an empty slot.
+The table maps the hash of an n-gram of two words or more to its index. The hash of w_1 … w_k is the polynomial
+Σ_j M^(k-j) r(w_j) mod 2^64, r(w) a fixed random number of each word (Karp and Rabin 1987). It grows leftwards, from the
+last word to the words before it, so that a token's n-grams of all orders come one after the other and are fetched from
+memory together; and rightwards, from a context to its words, so that a table is filled from the trie as it lies. A slot
+is 64 bits: the low ``b`` hold the index, the others the hash's low bits, where 2**b > N; the slot's place takes the
+hash's high bits. A look-up of an n-gram that is not there is mistaken with a probability of about 2**(b-62), 1e-12 for
+six million n-grams. 0 is an empty slot.
 """
 
 from typing import Any
@@ -23,7 +25,10 @@ BLOCK = 256  # tokens whose memory is fetched together
 LONGEST_RUN = 1024
 LN10 = float(np.log(10.0))
 _K1 = np.uint64(0x9E3779B97F4A7C15)
-_K2 = np.uint64(0xD6E8FEB86659FD93)
+_K2 = np.uint64(0xFF51AFD7ED558CCD)
+# The polynomial's base. M^j - 1 has at most four factors of 2 for j < 8, so that few bits are lost between n-grams that
+# differ by an exchange of two words.
+MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
 _ONE = np.uint64(1)
 _S32 = np.uint64(32)
 _ZERO = np.uint64(0)
@@ -51,27 +56,55 @@ def prefetch(typing_context, array, index):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def extend_hash(h, word):  # type: ignore[no-untyped-def]
-    """Hash of an n-gram with ``word`` put before it; a bijection of ``h`` for each word. The empty n-gram has 0."""
-    h += (np.uint64(word) + _ONE) * _K1
+def word_hash(word):  # type: ignore[no-untyped-def]
+    """The word's random number r(w), which is the hash of the 1-gram."""
+    r = (np.uint64(word) + _ONE) * _K1
+    r ^= r >> _S32
+    r *= _K2
+    return r ^ (r >> _S32)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def append_word(h, r):  # type: ignore[no-untyped-def]
+    """Hash of an n-gram, whose own is ``h``, with the word of random number ``r`` after it."""
+    return h * MULTIPLIER + r
+
+
+@njit(cache=True, nogil=True, inline="always")
+def prepend_word(h, power, r):  # type: ignore[no-untyped-def]
+    """Hash of a k-gram, whose own is ``h``, with the word of random number ``r`` before it; ``power``: M**k.
+
+    >>> with np.errstate(over="ignore"):
+    ...     students, opened = word_hash.py_func(3), word_hash.py_func(4)
+    ...     append_word.py_func(students, opened) == prepend_word.py_func(opened, MULTIPLIER, students)
+    np.True_
+    """
+    return h + power * r
+
+
+@njit(cache=True, nogil=True, inline="always")
+def spread(h):  # type: ignore[no-untyped-def]
+    """A bijection that makes all bits of a polynomial depend on all words: what slots and entries are made of."""
     h ^= h >> _S32
-    h *= _K2
+    h *= _K1
     return h ^ (h >> _S32)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def home_slot(table, h):  # type: ignore[no-untyped-def]
-    """Where the search for hash ``h`` begins."""
-    return ((h >> _S32) * np.uint64(len(table))) >> _S32
+def home_slot(table, spread_hash):  # type: ignore[no-untyped-def]
+    """Where the search for a hash, already spread, begins."""
+    return ((spread_hash >> _S32) * np.uint64(len(table))) >> _S32
 
 
 @njit(cache=True, nogil=True, inline="always")
 def find(table, bits, h, ngrams):  # type: ignore[no-untyped-def]
     """Index of the n-gram with hash ``h``, or 0 (a unigram's index, so never one of these).
 
-    Entries fall along a search path, so it ends at the first that is not above the one sought.
+    Entries fall along a search path, so it ends at the first that is not above the one sought. ``bits``: see
+    ``index_bits``; an index of ``ngrams`` or more counts as not found.
     """
     mask = (_ONE << bits) - _ONE
+    h = spread(h)
     lowest = h << bits
     highest = lowest | mask
     slot = home_slot(table, h)
@@ -126,7 +159,7 @@ def _match(
     All k-grams of the block are looked up before the longer ones, so that memory is asked for well before it is
     needed. A (k + 1)-gram is there only if the k-grams that begin and end it are.
     """
-    order, seeking = len(nodes), 0
+    order, seeking, power = len(nodes), 0, MULTIPLIER
     for row in range(1, end - begin + 1):
         i = begin + row - 1
         word = ids[i]
@@ -137,7 +170,7 @@ def _match(
         found[row] = 1
         reach[row] = 1 if word in (eos, bos) else reach[row - 1] + 1
         if order > 1 and reach[row - 1] > 0:
-            hashes[row] = _ask(table, extend_hash(_ZERO, word), _context_word(ids[i - 1], bos, eos))
+            hashes[row] = _ask(table, word_hash(word), power, _context_word(ids[i - 1], bos, eos))
             active[seeking] = row
             seeking += 1
     for k in range(2, order + 1):
@@ -151,10 +184,11 @@ def _match(
             active[hits] = row
             hits += g != 0
         seeking = 0
+        power *= MULTIPLIER
         for a in range(hits if k < order else 0):
             row = active[a]
             if reach[row - 1] >= k and found[row - 1] >= k:
-                hashes[row] = _ask(table, hashes[row], _context_word(ids[begin + row - 1 - k], bos, eos))
+                hashes[row] = _ask(table, hashes[row], power, _context_word(ids[begin + row - 1 - k], bos, eos))
                 active[seeking] = row
                 seeking += 1
 
@@ -166,10 +200,10 @@ def _context_word(word, bos, eos):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _ask(table, h, word):  # type: ignore[no-untyped-def]
+def _ask(table, h, power, word):  # type: ignore[no-untyped-def]
     """Hash of an n-gram with ``word`` put before it, whose slot will soon be read."""
-    h = extend_hash(h, word)
-    prefetch(table, np.int64(home_slot(table, h)))
+    h = prepend_word(h, power, word_hash(word))
+    prefetch(table, np.int64(home_slot(table, spread(h))))
     return h
 
 
@@ -246,11 +280,11 @@ def distribution(
     nodes = np.empty(order, dtype=np.int64)
     weights = np.zeros(order + 1, dtype=np.float64)
     for b in range(len(contexts)):
-        length = 0
-        h = _ZERO
+        length, h, power = 0, _ZERO, _ONE
         while length < order - 1 and contexts[b, order - 2 - length] >= 0:
             before = contexts[b, order - 2 - length]
-            h = extend_hash(h, before)
+            h = prepend_word(h, power, word_hash(before))
+            power *= MULTIPLIER
             nodes[length] = before if length == 0 else find(table, bits, h, below)
             if length > 0 and nodes[length] == 0:
                 break

@@ -6,8 +6,10 @@ What is left out still counts: in the discounts, in the denominators, and as mas
 from collections.abc import Sequence
 
 import numpy as np
+from numba import njit
 
 from nextword.errors import UsageError
+from nextword.ngram.arena import Arena
 from nextword.ngram.counting import Level
 from nextword.text.vocabulary import SPECIALS
 from nextword.types import Array
@@ -27,32 +29,51 @@ def thresholds(prune: Sequence[int], order: int) -> list[int]:
     return given + [given[-1]] * (order - len(given))
 
 
-def kept_ngrams(levels: Sequence[Level], prune: Sequence[int], allowed: Array | None) -> list[Array]:
-    """Per order, (N,) bool: what stays. Unigram specials do. allowed: (V,) bool, words that may occur, or None."""
+def kept_ngrams(levels: Sequence[Level], prune: Sequence[int], allowed: Array | None, arena: Arena) -> list[Array]:
+    """Per order, (N,) bool: what stays. Unigram specials do. allowed: (V,) bool, words that may occur, or None.
+
+    Nothing to prune gives empty arrays.
+    """
     if not any(prune) and allowed is None:
         return [np.zeros(0, dtype=bool) for _ in levels]
-    result: list[Array] = []
-    for level, threshold in zip(levels, prune, strict=True):
-        kept = level.count > threshold if threshold else np.ones(len(level), dtype=bool)
-        if allowed is not None:
-            kept &= allowed[level.word]
-        if result:  # the words before the last are those of the context
-            kept &= np.repeat(result[-1], level.children)
-        else:
-            kept[: len(SPECIALS)] = True
+    permitted = np.ones(len(levels[0]), dtype=bool) if allowed is None else allowed
+    unigrams = permitted & (levels[0].count > prune[0]) if prune[0] else permitted.copy()
+    unigrams[: len(SPECIALS)] = True
+    result = [unigrams]
+    for level, threshold in zip(levels[1:], prune[1:], strict=True):
+        kept = arena.empty(len(level), np.bool_)
+        _keep(level.first, level.count, level.word, result[-1], threshold, permitted, kept)
         result.append(kept)
     return result
 
 
-def without(levels: Sequence[Level], kept: Sequence[Array]) -> list[Level]:
-    """The levels without what is not kept; words get the numbers of the kept unigrams."""
-    result: list[Level] = []
-    renumbered = [np.cumsum(mask, dtype=np.int64) - 1 for mask in kept]
-    for k, (level, mask) in enumerate(zip(levels, kept, strict=True)):
-        ends = np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])[level.first]
-        contexts = kept[k - 1] if k else np.ones(1, dtype=bool)
-        first = np.append(ends[:-1][contexts], ends[-1]).astype(np.uint32)
-        suffix = renumbered[k - 1][level.suffix[mask]].astype(np.uint32) if k else level.suffix[mask]
-        word = renumbered[0][level.word[mask]].astype(np.uint32)
-        result.append(Level(word, level.count[mask], suffix, first))
-    return result
+@njit(cache=True, nogil=True)
+def _keep(
+    first: Array, count: Array, word: Array, contexts: Array, threshold: int, permitted: Array, kept: Array
+) -> None:
+    """Mark the n-grams of one order that stay; what extends a context that does not stay goes with it."""
+    for h in range(len(contexts)):
+        for g in range(first[h], first[h + 1]):
+            kept[g] = contexts[h] and count[g] > threshold and permitted[word[g]]
+
+
+def place_children(first: Array, contexts: Array, kept: Array, start: int, target: Array) -> None:
+    """Write where the children of each kept context begin when those of all orders are numbered on from ``start``.
+
+    first: (C + 1,) within the order. contexts, kept: what stays of the order below and of this one; empty for all.
+    """
+    if len(kept):
+        _place_children(first, contexts, kept, start, target)
+    else:
+        np.add(first[:-1], np.uint32(start), out=target)
+
+
+@njit(cache=True, nogil=True)
+def _place_children(first: Array, contexts: Array, kept: Array, start: int, target: Array) -> None:
+    n = 0
+    for h in range(len(contexts)):
+        if contexts[h]:
+            target[n] = start
+            n += 1
+        for g in range(first[h], first[h + 1]):
+            start += kept[g]
