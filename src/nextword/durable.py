@@ -1,11 +1,13 @@
 """Files that a crash cannot halve: written under another name, synced, then renamed into place."""
 
 import hashlib
+import io
 import os
 import re
 import secrets
 import stat
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,18 +21,47 @@ if sys.platform != "win32":
 
 REMEDY = "copy the model again, or train it again"
 Blocks: TypeAlias = Sequence[bytes | memoryview]
+_AT_ONCE = 1 << 24  # bytes written at a time
+_SYNC_EVERY = 0.1  # seconds
 _TEMPORARY = re.compile(r"\.nextword-[0-9a-f]{16}\.tmp")
 
 
 def write(file: Path, blocks: Blocks) -> str:
     """Write and sync a new file, hashing it in a second thread meanwhile; returns its SHA-256."""
-    with file.open("xb") as stream, ThreadPoolExecutor(1) as pool:
+    with file.open("xb", buffering=0) as stream, ThreadPoolExecutor(1) as pool:
         digest = pool.submit(sha256, blocks)
-        for block in blocks:
-            stream.write(block)
-        stream.flush()
-        os.fsync(stream.fileno())
+        with syncing(stream.fileno()):
+            for block in blocks:
+                _write_all(stream, memoryview(block))
         return digest.result()
+
+
+def _write_all(stream: io.RawIOBase, block: memoryview) -> None:
+    """Write all of a block, some at a time: a system call takes 2 GiB at most, and can be interrupted."""
+    for begin in range(0, len(block), _AT_ONCE):
+        some = block[begin : begin + _AT_ONCE]
+        while some:
+            some = some[stream.write(some) :]
+
+
+@contextmanager
+def syncing(descriptor: int) -> Iterator[None]:
+    """At the end, what was written to a file is on its disk; it begins to go there while more is being written."""
+    ended = threading.Event()
+
+    def sync() -> None:
+        while not ended.wait(_SYNC_EVERY):
+            with suppress(OSError):  # the last one, below, will say so
+                os.fsync(descriptor)
+
+    thread = threading.Thread(target=sync)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    os.fsync(descriptor)
 
 
 @contextmanager
@@ -59,11 +90,11 @@ def sync_directory(directory: Path) -> None:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[bool]:
+def locked(directory: Path, *, wait: bool = True) -> Iterator[bool]:
     """Wait until no one else has ``directory`` locked; True if they wait for us too.
 
     The lock is on the directory itself, so it leaves no file and a killed process holds none. Windows and some network
-    file systems lack it.
+    file systems lack it. Without ``wait`` a directory that is locked is a StoreError.
     """
     if sys.platform == "win32":
         yield False
@@ -71,8 +102,10 @@ def locked(directory: Path) -> Iterator[bool]:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             alone = True
+        except BlockingIOError:
+            raise StoreError(f"{directory}: another process is at work there; wait for it or stop it") from None
         except OSError:
             alone = False
         yield alone

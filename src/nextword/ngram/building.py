@@ -227,7 +227,7 @@ def last_in_suffix_order(levels: Sequence[Level]) -> int:
     words = levels[-1].word
     candidates = nodes = np.flatnonzero(words == words.max()) if len(words) else np.zeros(1, dtype=np.int64)
     for k in reversed(range(len(levels) - 1)):
-        nodes = np.searchsorted(levels[k + 1].first, nodes, side="right") - 1
+        nodes = np.searchsorted(levels[k + 1].first, nodes.astype(np.uint32), side="right") - 1
         words = levels[k].word[nodes]
         last = words == words.max()
         candidates, nodes = candidates[last], nodes[last]

@@ -95,7 +95,7 @@ class _Grower:
     def grow(self) -> Level:
         """The order above."""
         dealt, piles = self._deal()
-        parts = _ranges([0, *np.searchsorted(piles, self._shares(piles[-1])), len(piles) - 1])
+        parts = _ranges([0, *np.searchsorted(piles, self._shares(piles[-1]).astype(np.int64)), len(piles) - 1])
         sizes = list(self._pool.map(lambda part: _count_distinct(dealt, piles, *part), parts))
         starts = np.cumsum([0, *sizes])
         total, below = int(starts[-1]), self._level
@@ -132,8 +132,8 @@ class _Grower:
         return dealt, piles
 
     def _shares(self, total: int) -> Array:
-        """What divides ``total`` into equal parts."""
-        return np.linspace(0, total, self._threads * _PARTS + 1)[1:-1]
+        """What divides ``total`` into equal parts, in the type of what is searched for them."""
+        return np.linspace(0, total, self._threads * _PARTS + 1)[1:-1].astype(np.uint32)
 
 
 def _ranges(edges: Sequence[int] | Array) -> list[tuple[int, int]]:

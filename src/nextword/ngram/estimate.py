@@ -78,7 +78,7 @@ def estimate(
     ratios[:BUCKETS] = rule.ratios
     ratios[BUCKETS:] = rule.ratios[-1]
     settings = (rule.discounts, rule.types, rule.constant, ratios, smoothing.interpolated, words)
-    edges = np.linspace(0, len(level), threads * _PARTS + 1)[1:-1]
+    edges = np.linspace(0, len(level), threads * _PARTS + 1)[1:-1].astype(np.uint32)  # of the type of ``first``
     cuts = [0, *np.searchsorted(level.first, edges).tolist(), len(level.first) - 1]
 
     def run(t: int) -> None:

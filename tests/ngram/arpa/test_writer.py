@@ -98,7 +98,7 @@ def test_damaged_arrays_are_not_followed(file, tmp_path):
         try:
             write_arpa(damaged, tmp_path / "damaged.arpa")
         except ArpaError as error:
-            assert str(error) == f"{tmp_path / 'damaged.arpa'}: not written: a word of 2-gram 0 is out of range"
+            assert str(error) == f"{tmp_path / 'damaged.arpa'}: not written: a word of 2-gram 1 is out of range"
 
 
 def test_a_file_that_cannot_be_written_is_named(file, tmp_path):
