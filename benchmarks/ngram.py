@@ -13,17 +13,17 @@ import argparse
 import json
 import os
 import random
-import re
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from harness import peers
+from harness.answers import first_model, perplexity, query_summary
 from harness.files import copy_text, count_tokens, drop_from_cache, snapshot
 from harness.setting import Setting, nextword, our_worker
 from harness.tables import megabytes, ratio, show, speeds, spread
-from harness.timing import Json, Run, alternate, command
+from harness.timing import Run, alternate, command
 
 from nextword.text.embedded import embedded_sentences
 
@@ -171,24 +171,6 @@ def perplexities(bench: Setting, *, known: Mapping[str, str]) -> None:
         rows.append([f"blank lines {convention}", *figures, *["-"] * (2 - len(runs)), known.get(convention, "-")])
     title = f"Perplexity of the test text: order {bench.order}, --like-lmplz; a line of spaces alone is blank"
     show(title, ["", "nextword", "KenLM, this run", "KenLM, known"], rows)
-
-
-def first_model(output: str) -> Json:
-    """The figures of the first model in ``nextword evaluate --json``."""
-    figures: Json = json.loads(output)["models"][0]
-    return figures
-
-
-def query_summary(output: str) -> Json:
-    """The perplexity in what ``query -v summary`` prints."""
-    found = re.search(r"Perplexity including OOVs:\s*(\S+)", output)
-    return {"perplexity": float(found[1])} if found else {}
-
-
-def perplexity(run: Run) -> str:
-    """The perplexity that a run found, if it looked for it."""
-    value = run.answer.get("perplexity")
-    return f"{value:.4f}" if value else "-"
 
 
 def arguments() -> argparse.Namespace:

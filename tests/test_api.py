@@ -200,7 +200,7 @@ def test_a_text_pipeline_that_is_none_is_a_store_error(tmp_path):
         nextword.load(tmp_path / "model")
     assert str(caught.value) == (
         f"{tmp_path}/model: its text pipeline cannot be used: a tokenizer is stored as one of the names whitespace, "
-        "word, char, byte, bpe, file; not as {'name': 'cuneiform'}"
+        "word, char, byte, bpe, file, sentencepiece; not as {'name': 'cuneiform'}"
     )
 
 

@@ -66,6 +66,8 @@ def _wrong_import(room: str, module: str) -> str | None:
         return "torch outside neural/"
     if top in {"typer", "rich", "click"} and room != "interfaces":
         return f"{top} outside interfaces/"
+    if top == "ray" and room != "cluster":
+        return "ray outside cluster/"
     if top != "nextword" or room == "__init__":
         return None
     target = rest[0] if rest else "__init__"
@@ -87,7 +89,7 @@ def test_each_rule_can_fail(tmp_path):
         "text/corpus.py": "import nextword.ngram.counting\n",
         "ngram/counting.py": "from nextword import neural\nfrom nextword.text.corpus import x\n",
         "neural/layers.py": "import torch\nif True:\n    from nextword.ngram.counting import y\n",
-        "tasks/evaluate.py": "import numpy\nprint('hello')\ndef f():\n    import torch.nn\n",
+        "tasks/evaluate.py": "import numpy\nprint('hello')\ndef f():\n    import torch.nn, ray.data\n",
         "tasks/utils.py": "",
         "store.py": "from . import text\nfrom rich import box\n",
         "extra.py": "",
@@ -108,6 +110,7 @@ def test_each_rule_can_fail(tmp_path):
         "store.py:2: rich outside interfaces/",
         "tasks/evaluate.py:2: print outside interfaces/",
         "tasks/evaluate.py:4: torch outside neural/",
+        "tasks/evaluate.py:4: ray outside cluster/",
         "tasks/utils.py:1: nothing is named utils; name the file for what it holds",
         "text/corpus.py:1: text imports ngram, which is not below it",
     ]

@@ -194,7 +194,7 @@ def test_models_that_make_none():
 def test_other_words_make_none():
     message = (
         "model 2 of the mixture has another vocabulary than model 1: 3 words are in one of them alone, such as 'b'; "
-        "train both on the same text, with the same options for words"
+        "train both on the same text, with the same options for words, or merge n-gram models by mix --static"
     )
     with pytest.raises(VocabularyError, match=f"^{re.escape(message)}$"):
         Mixture(

@@ -1,5 +1,6 @@
 """nextword at work in a process that stays warm: a ``timing.Worker``. Models are loaded anew for every request."""
 
+import math
 import resource
 import time
 from pathlib import Path
@@ -28,6 +29,17 @@ def evaluate(model: str, text: str, threads: int) -> Json:
     perplexity = found.perplexity
     seconds = time.perf_counter() - loaded
     return {"seconds": seconds, "load_seconds": loaded - begin, "perplexity": perplexity, "tokens": found.tokens}
+
+
+def score_lines(model: str, text: str, threads: int) -> Json:
+    """A list of lines to a list of scores; loading and reading came before."""
+    lm = nextword.load(model)
+    lines = Path(text).read_text(encoding="utf-8").split("\n")[:-1]
+    begin = time.perf_counter()
+    scores = lm.score_lines(lines, threads=threads)
+    seconds = time.perf_counter() - begin
+    tokens = lm.evaluate(Path(text), threads=threads).tokens
+    return {"seconds": seconds, "perplexity": math.exp(-float(scores.sum()) / tokens), "tokens": tokens}
 
 
 def load(model: str, sentence: str) -> Json:
@@ -70,4 +82,4 @@ def _median(values: list[float]) -> float:
 
 if __name__ == "__main__":
     functions: dict[str, Any] = {"train": train, "evaluate": evaluate, "load": load, "next": next_words}
-    serve(functions | {"words": write_words})
+    serve(functions | {"words": write_words, "score_lines": score_lines})

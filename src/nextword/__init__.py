@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nextword.api import LM, load, mix, train
+    from nextword.api import LM, load, mix, prune, quantize, train
     from nextword.errors import (
         ArpaError,
         ConformanceError,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "nextword.api": ("LM", "load", "mix", "train"),
+    "nextword.api": ("LM", "load", "mix", "prune", "quantize", "train"),
     "nextword.errors": (
         "ArpaError", "ConformanceError", "EstimationError", "NextwordError", "StoreError", "TextError", "TrainingError",
         "UsageError", "VocabularyError",
@@ -86,6 +86,8 @@ __all__ = [
     "load",
     "mix",
     "paired_bootstrap",
+    "prune",
+    "quantize",
     "read_arpa",
     "train",
     "train_ngram",

@@ -11,13 +11,23 @@ from nextword.manifest import is_pretrained
 from nextword.model import LanguageModel
 from nextword.neural import require_torch, require_transformers
 from nextword.neural.training_settings import USUAL as NEURAL_KINDS
+from nextword.ngram.backoff import BackoffModel
+from nextword.ngram.budget import DEFAULT_MEMORY
+from nextword.ngram.marginals import History
+from nextword.ngram.quantize import Layout
+from nextword.ngram.quantize import quantize as quantize_ngrams
+from nextword.ngram.settings import default_threads
 from nextword.ngram.smoothing import Name, Smoothing
-from nextword.ngram.train import Progress, default_threads, train_ngram
+from nextword.ngram.train import Progress, train_ngram
+from nextword.ngram.train_external import train_external
+from nextword.ngram.train_external import train_from_counts as train_counted
 from nextword.tasks.beam import beam_search
 from nextword.tasks.evaluate import Evaluation, evaluate
 from nextword.tasks.generate import generate
+from nextword.tasks.lines import line_log_probs
 from nextword.tasks.mix import mix as mix_models
 from nextword.tasks.next import NextTokens, Step, next_steps, next_tokens
+from nextword.tasks.prune import prune as prune_model
 from nextword.tasks.surprisal import surprisals
 from nextword.tasks.words import word_surprisals
 from nextword.text.blocks import Block
@@ -25,7 +35,7 @@ from nextword.text.corpus import Corpus
 from nextword.text.normalize import Normalizer
 from nextword.text.pipeline import Pipeline
 from nextword.text.tokenize import make_tokenizer
-from nextword.types import Ids_T, Json
+from nextword.types import Array, Ids_T, Json
 
 Text = str | Path | Sequence[str | Path]
 _ORDER = 5
@@ -65,6 +75,30 @@ class LM:
         """Log-probability of a text, nats: the sum over its lines' tokens and their ends."""
         return -self._evaluate(text).nats
 
+    def score_lines(self, lines: Iterable[str] | bytes | Path | Corpus, *, threads: int | None = None) -> Array:
+        """Log-probability of each line, (lines,) nats, on all processors: the fast door for many sentences.
+
+        lines: strings of one line each, or the raw bytes of a text, or a file's Path. Threads share an n-gram model
+        and do not hold each other up. Raises UsageError for a str, and for a string of several lines.
+        """
+        if isinstance(lines, str):
+            raise UsageError(
+                "score_lines was given one str, which may be a text or a file's name; give its lines, for example by "
+                "splitlines(), or a pathlib.Path"
+            )
+        strings: list[str] = []
+        if isinstance(lines, bytes):
+            corpus = Corpus.from_bytes(lines)
+        elif isinstance(lines, Path | Corpus):
+            corpus = _corpus(lines)
+        else:
+            corpus = Corpus.from_lines(strings := list(lines))
+        found = line_log_probs(self.model, corpus, pipeline=self.pipeline, threads=threads or default_threads())
+        if strings and len(found) != len(strings):
+            number, line = next((i, line) for i, line in enumerate(strings, start=1) if "\n" in line[:-1])
+            raise UsageError(f"string {number} holds several lines: {line!r:.80}; give score_lines one line in each")
+        return found
+
     def perplexity(self, text: str) -> float:
         """Perplexity of a text, ``</s>`` at each line's end counted; UsageError if the model has no probabilities."""
         found = self._evaluate(text)
@@ -86,7 +120,10 @@ class LM:
 
     def evaluate(self, text: Text | Corpus, *, threads: int | None = None) -> Evaluation:
         """Perplexity and more of files of one sentence a line; see ``Evaluation``."""
-        return evaluate(self.model, _corpus(text), pipeline=self.pipeline, threads=threads or default_threads())
+        corpus = _corpus(text)
+        found = evaluate(self.model, corpus, pipeline=self.pipeline, threads=threads or default_threads())
+        found.compare_sources(corpus.sources, self.info)
+        return found
 
     def next(self, context: str = "", *, k: int = 10, prefix: str | None = None) -> NextTokens:
         """The k likeliest tokens after the words of ``context``, which begin a sentence; see ``NextTokens``."""
@@ -191,6 +228,12 @@ def train(
     valid: Text | Corpus | None = None,
     blocks: Iterable[Block] | None = None,
     progress: Progress | None = None,
+    prune_entropy: float | None = None,
+    target_size: int | None = None,
+    memory: str | int | None = None,
+    temp: str | Path | None = None,
+    resume: bool | None = None,
+    keep_temp: bool = False,
     **settings: Any,
 ) -> LM:
     """Train a model on files of one sentence a line.
@@ -200,27 +243,62 @@ def train(
     are those of the same functions.
     tokenizer: whitespace, word, char, byte, bpe (trained here, ``bpe_size`` pieces) or the path of a tokenizer.json.
     blocks: the corpus's own blocks, for a caller who watches them go by. progress: called with each stage's name.
+    prune_entropy, target_size: of an n-gram model, as ``prune`` takes them, once it is trained.
+    memory: bytes, or a size such as 2G: an n-gram model is counted in so much, with temporary files in ``temp``, a
+    directory of their own. resume: go on from what a stopped call has left there, or a neural one where its directory
+    is. keep_temp: leave the files until ``nextword.ngram.workplace.discard`` is called, once the model is saved.
     """
     if kind not in ("ngram", *NEURAL_KINDS):
         raise UsageError(f"unknown kind of model {kind!r}; choose one of ngram, {', '.join(NEURAL_KINDS)}")
     if kind != "ngram":
+        settings |= {} if resume is None else {"resume": resume}
+        if (prune_entropy, target_size) != (None, None):
+            raise UsageError(f"prune_entropy and target_size are of n-gram models, this is a {kind}; leave them out")
         settings = _neural_settings(kind, order, smoothing, settings)
     corpus, normal = _corpus(text), normalizer or Normalizer()
     pipeline = Pipeline(normal, make_tokenizer(tokenizer, corpus=corpus, normalizer=normal, vocab_size=bpe_size))
     held_out = None if valid is None else _corpus(valid)
     if kind != "ngram":
         return _train_neural(corpus, blocks, kind, pipeline, held_out, progress, settings)
-    model = train_ngram(
-        corpus if blocks is None else blocks,
-        order=order,
-        smoothing=smoothing,
-        pipeline=pipeline,
-        valid=held_out,
-        progress=progress,
-        **settings,
-    )
+    given: Json = {"order": order, "smoothing": smoothing, "pipeline": pipeline, "valid": held_out} | settings
     recorded = {name: settings[name] for name in _RECORDED if settings.get(name)}
-    return LM(model, pipeline, info={"trained_on": corpus.sources, "settings": recorded})
+    if (memory, temp, resume or None) == (None, None, None):
+        model = train_ngram(corpus if blocks is None else blocks, progress=progress, **given)
+        lm = LM(model, pipeline, info={"trained_on": corpus.sources, "settings": recorded})
+    else:
+        bounds: Json = {"memory": memory or DEFAULT_MEMORY, "temp": temp, "resume": bool(resume), "keep": keep_temp}
+        trained = train_external(corpus, blocks=blocks, progress=progress, **bounds, **given)
+        info = {"trained_on": trained.sources, "settings": recorded, "temporary_bytes": trained.temporary_bytes}
+        lm = LM(trained.model, pipeline, info=info)
+    if (prune_entropy, target_size) == (None, None):
+        return lm
+    return prune(lm, entropy=prune_entropy, target_size=target_size, progress=progress)
+
+
+def train_from_counts(
+    directory: str | Path,
+    *,
+    order: int | None = None,
+    valid: Text | Corpus | None = None,
+    prune_entropy: float | None = None,
+    target_size: int | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> LM:
+    """The n-gram model that ``train`` makes of a text, from what ``nextword count`` has made of it.
+
+    order: that of the counts unless given. settings: smoothing, prune, limit_vocab, temp and threads, as for ``train``;
+    how the text was read is settled. Raises StoreError for damaged counts, and what ``train`` raises.
+    """
+    held_out = None if valid is None else _corpus(valid)
+    trained, counts = train_counted(directory, order=order, valid=held_out, progress=progress, **settings)
+    known = {"prune": settings.get("prune"), **counts.settings}
+    recorded = {name: known[name] for name in _RECORDED if known[name]}
+    info = {"trained_on": trained.sources, "settings": recorded, "temporary_bytes": trained.temporary_bytes}
+    lm = LM(trained.model, counts.pipeline, info=info)
+    if (prune_entropy, target_size) == (None, None):
+        return lm
+    return prune(lm, entropy=prune_entropy, target_size=target_size, progress=progress)
 
 
 def _neural_settings(kind: str, order: int, smoothing: Name | Smoothing, settings: Json) -> Json:
@@ -286,6 +364,62 @@ def mix(
     for lm in lms:
         sources += [source for source in lm.info.get("trained_on", ()) if source not in sources]
     return LM(mixed.model, reader, info={"trained_on": sources, "settings": settings})
+
+
+def prune(
+    lm: LM,
+    *,
+    entropy: float | None = None,
+    target_size: int | None = None,
+    history: History | LM = "stationary",
+    progress: Progress | None = None,
+) -> LM:
+    """An n-gram model without the n-grams whose loss changes it least (Stolcke 1998); see ``nextword.tasks.prune``.
+
+    entropy: the perplexity that an n-gram's loss may cost, as a share, such as 1e-8; or target_size: the bytes that the
+    saved model may take. history: where the probabilities of contexts come from, or a model that gives them. Raises
+    UsageError for a model that is not of n-grams with probabilities, and for a size that is too small for its words.
+    """
+    given: Json = {"entropy": entropy, "target_size": target_size, "text": lm.pipeline, "progress": progress}
+    known = {"trained_on": lm.info.get("trained_on", ()), "settings": lm.info.get("settings")}
+    contexts = history.model if isinstance(history, LM) else history
+    return LM(prune_model(lm.model, history=contexts, **given, **known), lm.pipeline, info=lm.info)
+
+
+def quantize(
+    lm: LM,
+    *,
+    layout: Layout | None = None,
+    bits: int | None = None,
+    backoff_bits: int | None = None,
+    to: str | None = None,
+    threads: int | None = None,
+) -> LM:
+    """The same model in fewer bytes, at a small cost in perplexity.
+
+    layout, bits, backoff_bits, threads: of an n-gram model; see ``nextword.ngram.quantize``. to: of a neural model,
+    ``int8`` (unless given) or ``bfloat16``; see ``nextword.neural.quantize``. Raises UsageError for options of the
+    other kind, and for a model that is neither or was quantised before.
+    """
+    ngram = {"layout": layout, "bits": bits, "backoff_bits": backoff_bits}
+    if hasattr(lm.model, "stored_as"):
+        _refuse(ngram, "n-gram", lm.model.kind)
+        from nextword.neural.quantize import quantize as quantize_network
+
+        return LM(quantize_network(lm.model, to or "int8"), lm.pipeline, info=lm.info)  # type: ignore[arg-type]
+    if isinstance(lm.model, BackoffModel):
+        _refuse({"to": to}, "neural", lm.model.kind)
+    small = quantize_ngrams(
+        lm.model, layout=layout or "trie", bits=bits, backoff_bits=backoff_bits, threads=threads or default_threads()
+    )
+    return LM(small, lm.pipeline, info=lm.info)
+
+
+def _refuse(options: Json, owner: str, kind: str) -> None:
+    """Raise UsageError for options that are given and are of another kind of model."""
+    given = ", ".join(name for name, value in options.items() if value is not None)
+    if given:
+        raise UsageError(f"{given}: for {owner} models, and this is a model of kind {kind}; leave it out")
 
 
 def _corpus(text: Text | Corpus) -> Corpus:

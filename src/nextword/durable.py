@@ -79,6 +79,12 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
+def sync_file(file: Path) -> None:
+    """Make what another library has written to ``file`` survive a power failure."""
+    with file.open("r+b") as stream:
+        os.fsync(stream.fileno())
+
+
 def sync_directory(directory: Path) -> None:
     """Make the renames in ``directory`` survive a power failure; Windows offers no way to."""
     if sys.platform != "win32":

@@ -8,6 +8,7 @@
     ├── TrainingError       a training run that cannot begin, go on or be resumed
     ├── ArpaError           an ARPA file that is not one (names file and line)
     ├── StoreError          a model directory that cannot be opened or written
+    ├── ClusterError        a cluster that cannot be joined, or cannot do the work
     └── ConformanceError    a model that breaks the LanguageModel protocol
 
 A message says what was given, what was expected and what to do about it.
@@ -44,6 +45,10 @@ class ArpaError(NextwordError, ValueError):
 
 class StoreError(NextwordError, OSError):
     """A model directory that cannot be opened or written; the message begins with its path."""
+
+
+class ClusterError(NextwordError, RuntimeError):
+    """A cluster that cannot be joined, or cannot do the work; the message names node or job, and a remedy."""
 
 
 class ConformanceError(NextwordError, AssertionError):

@@ -222,7 +222,8 @@ def _ids_in(ours: Vocabulary, theirs: Vocabulary, number: int) -> Array | None:
     if different:
         raise VocabularyError(
             f"model {number} of the mixture has another vocabulary than model 1: {len(different):,} words are in one "
-            f"of them alone, such as {min(different)!r}; train both on the same text, with the same options for words"
+            f"of them alone, such as {min(different)!r}; train both on the same text, with the same options for words, "
+            "or merge n-gram models by mix --static"
         )
     for name, special in ours.specials().items():
         if (None if special is None else theirs[ours.word(special)]) != theirs.specials()[name]:

@@ -137,6 +137,26 @@ def size(directory: str | Path) -> int:
     return (Path(directory) / CONFIG).stat().st_size + payloads
 
 
+def expected_size(
+    model: Storable,
+    parameters: Json,
+    arrays: Mapping[str, Array],
+    *,
+    text: StorableText | None = None,
+    trained_on: Sequence[Json] = (),
+    settings: Json | None = None,
+) -> int:
+    """Bytes that ``save`` would take on disk for ``model``, had it these parameters and arrays of these shapes.
+
+    The arrays' contents are not read. The others: as for ``save``.
+    """
+    sizes = {VOCABULARY: tensors.file_size(model.vocabulary.stored()), WEIGHTS: tensors.file_size(arrays)}
+    sizes |= {name: len(data) for name, data in ({} if text is None else text.payloads()).items()}
+    config = _describe(model, text, trained_on, settings) | {"parameters": parameters}
+    payloads = {name: _entry(name, size, "0" * 64, "0" * 64) for name, size in sizes.items()}
+    return len(dump({**config, "payloads": payloads})) + sum(sizes.values())
+
+
 def verify(directory: str | Path) -> None:
     """Read every payload and compare it with its hash; the first that differs is a StoreError."""
     _consistently(Path(directory), _check_hashes)
@@ -162,7 +182,7 @@ def _contents(model: Storable, beside: Mapping[str, bytes]) -> dict[str, Blocks]
         if not is_payload_name(name) or name in (VOCABULARY, WEIGHTS):
             raise ValueError(f"a text payload is named {name!r}, expected a name such as 'tokenizer.json'")
     return {
-        VOCABULARY: tensors.lay_out(model.vocabulary.arrays()),
+        VOCABULARY: tensors.lay_out(model.vocabulary.stored()),
         WEIGHTS: tensors.lay_out(model.arrays()),
         **{name: [data] for name, data in beside.items()},
     }
@@ -192,8 +212,13 @@ def _write_payload(directory: Path, name: str, blocks: Blocks) -> Json:
         except PermissionError:  # Windows: the same bytes are there already, and some process has them mapped
             if not final.exists() or final.stat().st_size != size:
                 raise
-    header = {"header_sha256": durable.sha256(blocks[:1])} if name.endswith(".safetensors") else {}
-    return {"file": final.name, "bytes": size, "sha256": digest, **header}
+    return _entry(name, size, digest, durable.sha256(blocks[:1]))
+
+
+def _entry(name: str, size: int, digest: str, header_digest: str) -> Json:
+    """What the configuration says of a payload."""
+    header = {"header_sha256": header_digest} if name.endswith(".safetensors") else {}
+    return {"file": payload_file(name, digest), "bytes": size, "sha256": digest, **header}
 
 
 def _delete_unnamed(directory: Path, named: set[str], previous: set[str], alone: bool) -> None:

@@ -45,25 +45,14 @@ def lay_out(arrays: Mapping[str, Array]) -> list[memoryview]:
     C-contiguous arrays are not copied: their blocks are views of them. Raises ValueError for a dtype that the format
     lacks, and for a name that it reserves.
     """
-    header: Json = {}
-    blocks: list[memoryview] = []
-    end = 0
-    for name, array in arrays.items():
-        if name == "__metadata__" or name.startswith(_FILL):
-            raise ValueError(f"an array cannot be named {name!r}, which the format reserves; rename it")
-        if array.dtype not in _NAMES:
-            raise ValueError(f"array {name!r} has dtype {array.dtype}, expected one of {', '.join(map(str, _NAMES))}")
-        if end % ALIGNMENT:
-            filler = np.zeros(-end % ALIGNMENT, dtype=np.uint8)
-            header[f"{_FILL}{len(header)}"] = _entry(filler, end)
-            blocks.append(filler.data)
-            end += filler.nbytes
-        header[name] = _entry(array, end)
-        blocks.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-        end += array.nbytes
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-(8 + len(text)) % ALIGNMENT)
-    return [memoryview(len(text).to_bytes(8, "little") + text), *blocks]
+    header, parts = _plan(arrays)
+    return [memoryview(header), *(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data for part in parts)]
+
+
+def file_size(arrays: Mapping[str, Array]) -> int:
+    """Bytes of the file that ``lay_out`` makes of arrays of these types and shapes; their contents are not read."""
+    header, parts = _plan(arrays)
+    return len(header) + sum(part.nbytes for part in parts)
 
 
 def map_file(path: Path, *, header_sha256: str | None = None) -> dict[str, Array]:
@@ -86,6 +75,29 @@ def map_file(path: Path, *, header_sha256: str | None = None) -> dict[str, Array
     _check_layout(path, header, size - begin)
     raw = np.memmap(path, dtype=np.uint8, mode="r").view(np.ndarray)[begin:]
     return {name: _view(path, name, entry, raw) for name, entry in header.items() if not name.startswith(_FILL)}
+
+
+def _plan(arrays: Mapping[str, Array]) -> tuple[bytes, list[Array]]:
+    """The header's bytes, and the arrays with what fills the gaps between them. Raises as ``lay_out`` does."""
+    header: Json = {}
+    parts: list[Array] = []
+    end = 0
+    for name, array in arrays.items():
+        if name == "__metadata__" or name.startswith(_FILL):
+            raise ValueError(f"an array cannot be named {name!r}, which the format reserves; rename it")
+        if array.dtype not in _NAMES:
+            raise ValueError(f"array {name!r} has dtype {array.dtype}, expected one of {', '.join(map(str, _NAMES))}")
+        if end % ALIGNMENT:
+            filler = np.zeros(-end % ALIGNMENT, dtype=np.uint8)
+            header[f"{_FILL}{len(header)}"] = _entry(filler, end)
+            parts.append(filler)
+            end += filler.nbytes
+        header[name] = _entry(array, end)
+        parts.append(array)
+        end += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text, parts
 
 
 def _entry(array: Array, begin: int) -> Json:

@@ -33,10 +33,14 @@ COMMANDS = [
     "generate",
     "info",
     "discounts",
+    "count",
     "mix",
     "neighbours",
+    "overlap",
+    "prune",
     "convert",
     "quantize",
+    "filter",
 ]
 TRAIN = [
     "students opened their books",
@@ -328,10 +332,24 @@ def test_evaluate_json_is_what_was_published(succeed, folder):
     (model,) = found["models"]
     assert list(model) == [
         "model", "kind", "tokens", "oov", "nats", "perplexity", "perplexity_excluding_oov", "bits_per_byte",
-        "word_perplexity", "tokens_per_second",
+        "word_perplexity", "tokens_per_second", "trained_on_this",
     ]  # fmt: skip
-    assert (model["model"], model["kind"]) == ("w", "ngram")
+    assert (model["model"], model["kind"], model["trained_on_this"]) == ("w", "ngram", False)
     assert model["tokens_per_second"] > 0
+
+
+def test_evaluate_warns_of_a_text_that_the_model_was_trained_on(call, folder, tmp_path):
+    """Under another name and another compression too; ``--quiet`` leaves only the field in the JSON."""
+    again = tmp_path / "again.txt.gz"
+    again.write_bytes(gzip.compress((folder / "train.txt").read_bytes()))
+    remark = (
+        f"w: {again} was part of its training text: the figures say what it remembers, not what it predicts; give a "
+        "text that it has not seen\n"
+    )
+    for options, expected in (((), remark), (("--quiet",), "")):
+        status, out, err = call("evaluate", "w", "--text", again, "--json", *options)
+        assert (status, err) == (0, expected)
+        assert json.loads(out)["models"][0]["trained_on_this"] is True
 
 
 def test_evaluate_reads_the_same_from_anywhere(succeed, folder, tmp_path):

@@ -176,6 +176,10 @@ def test_a_model_that_cannot_adapt_says_why(succeed, folder):
             "model 2 of the mixture (stupid-backoff) gives scores, no probabilities; leave it out",
         ),
         (
+            "mix one three --tune tune.txt --out x.arpa",
+            "x.arpa: a mixture has no ARPA form; merge n-gram models into one with --static",
+        ),
+        (
             "evaluate one --text test.txt --cache-theta 1",
             "--cache-theta and --cache-lambda are of the cache; give --cache too",
         ),
@@ -192,6 +196,34 @@ def test_a_model_that_cannot_adapt_says_why(succeed, folder):
 )
 def test_what_is_refused(fail, arguments, message):
     assert fail(2, *arguments.split()) == message
+
+
+def test_evaluate_warns_of_the_text_that_weights_were_fitted_to(call):
+    assert call("mix", "one", "three", "--tune", "tune.txt", "--out", "fitted", "--quiet")[0] == 0
+    status, out, err = call("evaluate", "fitted", "--text", "tune.txt", "--json")
+    found = json.loads(out)["models"][0]
+    assert (found["trained_on_this"], found["tuned_on_this"]) == (False, True)
+    assert err == "fitted: its weights were fitted to tune.txt, which flatters it; give another text\n"
+    assert json.loads(call("evaluate", "fitted", "--text", "train.txt", "--json")[1])["models"][0]["trained_on_this"]
+
+
+def test_static_merges_models_of_other_words_and_arpa_files(call, folder):
+    (folder / "other.txt").write_text("zébras read books\nthey read\n" * 4)
+    nextword.train(folder / "other.txt", order=2, smoothing="witten-bell").save(folder / "other")
+    assert call("convert", "other", "other.arpa", "--quiet")[0] == 0
+    assert call("mix", "three", "other", "--tune", "tune.txt", "--out", "merged", "--quiet")[0] == 1
+    found = []
+    for source, target in (("other", "merged"), ("other.arpa", "merged.arpa")):
+        status, out, err = call("mix", "three", source, "--tune", "tune.txt", "--out", target, "--static", "--json")
+        assert (status, err) == (0, "")
+        found.append(json.loads(out))
+    assert found[0]["members"][1]["weight"] == pytest.approx(found[1]["members"][1]["weight"], rel=1e-5)
+    assert 0 < found[0]["members"][1]["weight"] < 0.5
+    merged = nextword.load(folder / "merged").model
+    again = nextword.read_arpa(folder / "merged.arpa")
+    assert merged.vocabulary.words == again.vocabulary.words
+    assert merged.counts() == again.counts()
+    assert "zébras" in merged.vocabulary
 
 
 def test_an_unsuitable_place_is_refused_before_the_work(fail):

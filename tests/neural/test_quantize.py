@@ -139,9 +139,13 @@ class TestCommands:
     def test_quantize_refuses(self, directory, capsys):
         corpus = nextword.Corpus.from_text("a b\n")
         nextword.train(corpus, order=1, smoothing="laplace").save(directory / "ngram")
-        assert self.run("quantize", directory / "ngram", "--out", directory / "small") == 2
-        expected = f"{directory}/ngram: a ngram model has no network to quantise; give a neural model\n"
-        assert capsys.readouterr().err.endswith(f"nextword: {expected}")
+        for model, option, owner, kind in (
+            ("ngram", ["--to", "int8"], "to: for neural models", "ngram"),
+            ("lstm", ["--bits", "8", "--layout", "hash"], "layout, bits: for n-gram models", "lstm"),
+        ):
+            assert self.run("quantize", directory / model, "--out", directory / "small", *option) == 2
+            expected = f"{directory}/{model}: {owner}, and this is a model of kind {kind}; leave it out\n"
+            assert capsys.readouterr().err.endswith(f"nextword: {expected}")
 
     def test_convert_to_onnx(self, directory, capsys):
         pytest.importorskip("onnx")

@@ -209,3 +209,23 @@ def test_a_stream_model_carries_its_state_from_line_to_line_and_block_to_block(t
     expected = -lm.token_log_probs(ids[None])[0].sum()
     for block_size in (3, 1000):
         assert evaluate(lm, Corpus(path, block_size=block_size)).nats == pytest.approx(expected)
+
+
+def test_a_text_is_known_by_the_hashes_of_its_files():
+    """Those of the bytes and, of a compressed file, of the text: each way round. What is not recorded is not known."""
+    plain, packed = {"sha256": "a"}, {"sha256": "b", "text_sha256": "a"}
+    tuned = {"trained_on": [{"sha256": "x"}], "settings": {"tuned_on": [packed]}}
+    for sources, info, expected in (
+        ([plain], {"trained_on": [{"sha256": "x"}, plain]}, (True, None)),
+        ([packed], {"trained_on": [plain]}, (True, None)),
+        ([plain], {"trained_on": [packed], "settings": None}, (True, None)),
+        ([{"sha256": "c"}], {"trained_on": [packed]}, (False, None)),
+        ([plain], {}, (None, None)),
+        ([{"sha256": "c"}, plain], tuned, (False, True)),
+        ([{"sha256": "c"}], tuned, (False, False)),
+    ):
+        found = Evaluation(tokens=1, nats=1.0, known_nats=1.0, bytes=1, words=1, seconds=1.0)
+        found.compare_sources(sources, info)
+        assert (found.trained_on_this, found.tuned_on_this) == expected
+        published = found.to_json()
+        assert [published.get(name) for name in ("trained_on_this", "tuned_on_this")] == [*expected]

@@ -7,7 +7,7 @@ import pytest
 
 import nextword
 from nextword.errors import TextError, UsageError, VocabularyError
-from nextword.mixture import Mixture
+from nextword.mixture import Mixture, fit_weights
 from nextword.model import LanguageModel
 from nextword.tasks.evaluate import evaluate
 from nextword.tasks.mix import mix
@@ -87,6 +87,29 @@ def test_static_is_one_ngram_model():
     assert perplexity(mixed.model) == pytest.approx(perplexity(dynamic.model), rel=0.1)
 
 
+def test_weights_of_models_of_other_words_are_fitted_to_the_same_events():
+    """Each model is measured on the union of all words, of whose unknown ones it shares out its <unk>."""
+    one = lm().model
+    other = nextword.train(Corpus.from_lines(["zebras read it", "zebras"] * 3), order=2, smoothing="witten-bell").model
+    tune = Corpus.from_lines([*TUNE, "zebras read laptops", "quaggas"])
+    mixed = mix([one, other], tune, static=True)
+    lacking = [set(other.vocabulary.words) - set(one.vocabulary.words), {*one.vocabulary} - {*other.vocabulary}]
+    assert lacking[0] == {"zebras"}
+    shares = [1 / (len(words) + 1) for words in lacking]
+    log_probs = np.array([scores(model, tune, share) for model, share in zip([one, other], shares, strict=True)])
+    assert mixed.perplexities == pytest.approx(np.exp(-log_probs.mean(axis=1)).tolist())
+    np.testing.assert_allclose(mixed.weights, fit_weights(log_probs).weights)
+    assert mixed.perplexity == pytest.approx(evaluate(mixed.model, tune).perplexity)
+
+
+def scores(model, corpus, share):
+    parts = []
+    for block in corpus:
+        ids = model.vocabulary.encode(block.text).ids
+        parts.append(model.stream_log_probs(ids) + np.log(np.where(ids == 0, share, 1.0)))
+    return np.concatenate(parts)
+
+
 def test_what_cannot_be_mixed():
     text = Corpus.from_lines(TUNE)
     message = (
@@ -102,5 +125,6 @@ def test_what_cannot_be_mixed():
     with pytest.raises(UsageError, match=message):
         model = lm().model
         mix([model, DecayingVotes(random_table(len(model.vocabulary)), model.vocabulary)], text, static=True)
-    with pytest.raises(UsageError, match=r"^a mixture of no models was asked for; give at least one$"):
-        nextword.mix([], text)
+    for static in (False, True):
+        with pytest.raises(UsageError, match=r"^a mixture of no models was asked for; give at least one$"):
+            nextword.mix([], text, static=static)

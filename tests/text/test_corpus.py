@@ -135,10 +135,11 @@ class TestWhatComesOut:
         known = "the sources of a corpus are known when it has been read to its end; iterate over it"
         assert str(caught.value) == known
         list(corpus)
-        assert corpus.sources == [
+        packed, plain = [
             {"path": str(path), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             for path, data in [(path, path.read_bytes()) for path in paths]
         ]
+        assert corpus.sources == [packed | {"text_sha256": hashlib.sha256(TEXT).hexdigest()}, plain]
 
     def test_import_loads_no_compiler_and_no_library(self):
         loaded = (
@@ -278,7 +279,7 @@ class TestWhatIsRefused:
             ([], {}, "no text was given; name at least one file, or - for standard input"),
             (["-", "-"], {}, "standard input (-) was given more than once, and can be read only once; name it once"),
             ("-", {"block_size": 0}, "block_size and max_line must be at least 1, not 0 and 1073741824"),
-            ("-", {"max_line": 0}, "block_size and max_line must be at least 1, not 1048576 and 0"),
+            ("-", {"max_line": 0}, "block_size and max_line must be at least 1, not 524288 and 0"),
         ],
     )
     def test_arguments_that_make_no_corpus(self, paths, options, message):

@@ -75,7 +75,7 @@ def test_config_round_trip(normalizer):
 def test_an_unknown_form():
     with pytest.raises(UsageError) as caught:
         Normalizer("NFC")
-    assert str(caught.value) == "unknown normalisation form 'NFC'; expected nfc, nfd, nfkc, nfkd or none"
+    assert str(caught.value) == "unknown normalisation form 'NFC'; expected nfc, nfd, nfkc, nfkd, ccnet or none"
 
 
 @pytest.mark.parametrize(

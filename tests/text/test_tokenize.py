@@ -247,7 +247,7 @@ class TestNames:
     def test_unknown(self, name, hint):
         with pytest.raises(UsageError) as caught:
             make_tokenizer(name)
-        known = "expected whitespace, word, char, byte, bpe or a tokenizer.json file"
+        known = "expected whitespace, word, char, byte, bpe, or a file: tokenizer.json, or a SentencePiece .model"
         assert str(caught.value) == f"unknown tokenizer {name!r}; {known}{hint}"
 
     @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ class TestNames:
     def test_unknown_config(self, config):
         with pytest.raises(UsageError) as caught:
             tokenizer_from_config(config, {})
-        names = "whitespace, word, char, byte, bpe, file"
+        names = "whitespace, word, char, byte, bpe, file, sentencepiece"
         assert str(caught.value) == f"a tokenizer is stored as one of the names {names}; not as {config}"
 
     def test_a_missing_payload(self):

@@ -5,16 +5,17 @@ without its oldest word; the back-off weight of a context that is not there is 1
 in float32, the very numbers of an ARPA file, so that such files are read and written exactly; all else is in nats.
 """
 
-from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from nextword.errors import UsageError, VocabularyError
-from nextword.ngram import kernels
-from nextword.ngram.table import build_table
+from nextword.errors import UsageError
+from nextword.ngram import kernels, scoring
+from nextword.ngram.history import HistoryModel
+from nextword.ngram.table import build_table, table_slots
 from nextword.text.vocabulary import Vocabulary
-from nextword.types import Array, Float_BT, Float_BV, Float_T, Ids_BT, Ids_R, Ids_T, Json
+from nextword.types import Array, Float_BV, Float_T, Ids_BT, Ids_T, Json
 
 TableBuilder = Callable[[Array, Array, Array], Array]  # starts, word, first → table
 _DTYPES = {
@@ -23,7 +24,7 @@ _DTYPES = {
 }  # fmt: skip
 
 
-class BackoffModel:
+class BackoffModel(HistoryModel):
     """An n-gram language model. N is the number of n-grams of all orders, M of those below the highest.
 
     All n-grams are numbered from 0, order by order, each order sorted by ids; the unigrams' numbers are their ids.
@@ -35,7 +36,6 @@ class BackoffModel:
     """
 
     kind: ClassVar[str] = "ngram"
-    scope: Literal["sentence"] = "sentence"
 
     def __init__(
         self,
@@ -97,83 +97,33 @@ class BackoffModel:
         """A model over stored arrays, which are used in place and may be memory-mapped. Raises UsageError."""
         return cls(vocabulary, parameters.get("order", 0), arrays, parameters.get("details"))
 
+    @staticmethod
+    def arrays_like(counts: Sequence[int], *, inserted: int = 0) -> dict[str, Array]:
+        """Arrays of the shapes of a model with so many n-grams of each order; they take no memory and hold no values.
+
+        counts: with what was inserted, and how much that is.
+        """
+        total, top = sum(counts), counts[-1]
+        shapes: dict[str, tuple[int, ...]] = {
+            "starts": (len(counts) + 2,), "word": (total,), "first": (total - top + 1,), "inner": (total - top, 2),
+            "leaf": (top,), "table": (table_slots(total - counts[0]),), "inserted": (inserted,),
+        }  # fmt: skip
+        return {name: np.broadcast_to(np.zeros((), _DTYPES[name]), shape) for name, shape in shapes.items()}
+
     def __len__(self) -> int:
         return len(self.word)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(order={self.order}, {len(self.vocabulary):,} words, {len(self):,} n-grams)"
 
     def counts(self) -> list[int]:
         """N-grams per order, without those inserted for closure."""
         inserted = np.searchsorted(self.inserted, self.starts[1:])
         return [int(n) for n in np.diff(self.starts[1:]) - np.diff(inserted)]
 
-    def start(self, batch: int) -> Ids_BT:
-        """(B, order - 1) ids: ``<s>`` last, -1 before it."""
-        state = np.full((batch, self.context_length), -1, dtype=np.int32)
-        state[:, -1:] = self.bos
-        return state
+    def _score(self, stream: Ids_T, out: Float_T, found: Array) -> None:
+        scoring.score(stream, self.order, self.bos, self.eos, self.table, self.inner, self.leaf, out, found)
 
-    def log_probs(self, state: Ids_BT) -> Float_BV:
-        """Log-probabilities of every next word, (B, V) nats; ``<s>`` has -inf."""
-        self._check_ids(state)
-        out = np.empty((len(state), len(self.vocabulary)), dtype=np.float64)
+    def _distributions(self, contexts: Ids_BT, out: Float_BV) -> None:
         arguments = (self.order, self.bos, self.table, self.word, self.first, self.inner, self.leaf)
-        kernels.distribution(np.ascontiguousarray(state, dtype=np.int32), *arguments, out)
-        return out
-
-    def advance(self, state: Ids_BT, tokens: Ids_BT) -> Ids_BT:
-        """The last ``order - 1`` ids after reading (B, T) more; ``</s>`` returns to the state after ``<s>``."""
-        self._check_ids(tokens)
-        history = np.concatenate([state, tokens], axis=1).astype(np.int32)
-        return np.asarray(kernels.last_context(history, self.context_length, self.bos, self.eos))
-
-    def select(self, state: Ids_BT, rows: Ids_R) -> Ids_BT:
-        """Rows of the state, reordered or repeated."""
-        return np.asarray(state[rows])
-
-    def token_log_probs(self, tokens: Ids_BT, state: Ids_BT | None = None) -> tuple[Float_BT, Ids_BT]:
-        """Log-probability of each token in its row, (B, T) nats, and the state after; -1 scores 0."""
-        before = self.start(len(tokens)) if state is None else state
-        stream = rows_as_stream(before, tokens)
-        scores, _ = self.score_stream(stream.ravel())
-        return scores.reshape(stream.shape)[:, 1 + before.shape[1] :], self.advance(before, tokens)
-
-    def stream_log_probs(self, ids: Ids_T) -> Float_T:
-        """Log-probability of each token of whole sentences end to end, (T,) nats; the fast door for long texts.
-
-        ids: (T,), ``</s>`` at the end of each sentence and no ``<s>``, as ``Vocabulary.encode`` gives them.
-        """
-        return self.score_stream(sentences_as_stream(ids, self.eos))[0][1:]
-
-    def score_stream(self, stream: Ids_T) -> tuple[Float_T, Array]:
-        """Log-probability of each id given those before it, (T,) nats, and the order of the longest n-gram found there.
-
-        A context reaches back to the last ``</s>``, which stands for the ``<s>`` after it, to ``<s>``, or to a -1.
-        ``<s>`` scores -inf and -1 scores 0. Raises VocabularyError for an id beyond the vocabulary.
-        """
-        self._check_ids(stream)
-        out, found = np.empty(len(stream), dtype=np.float64), np.empty(len(stream), dtype=np.int16)
-        kernels.score(stream, self.order, self.bos, self.eos, self.table, self.inner, self.leaf, out, found)
-        return out, found
-
-    def _check_ids(self, tokens: Ids_BT) -> None:
-        if tokens.size and not -1 <= tokens.min() <= tokens.max() < len(self.vocabulary):
-            wrong = tokens[(tokens < -1) | (tokens >= len(self.vocabulary))][0]
-            raise VocabularyError(f"id {wrong} is not in the vocabulary, whose ids are 0 to {len(self.vocabulary) - 1}")
-
-
-def rows_as_stream(state: Ids_BT, tokens: Ids_BT) -> Ids_BT:
-    """What ``score_stream`` reads for rows that are in ``state``: (B, 1 + order - 1 + T), a -1 before each row."""
-    barrier = np.full((len(tokens), 1), -1, dtype=np.int32)
-    return np.concatenate([barrier, state, tokens], axis=1).astype(np.int32)
-
-
-def sentences_as_stream(ids: Ids_T, eos: int) -> Ids_T:
-    """What ``score_stream`` reads for whole sentences end to end: (1 + T,), ``</s>`` before the first."""
-    stream = np.empty(len(ids) + 1, dtype=np.int32)
-    stream[0], stream[1:] = eos, ids
-    return stream
+        kernels.distribution(contexts, *arguments, out)
 
 
 def _check(vocabulary: Vocabulary, order: Any, arrays: dict[str, Array], *, names: set[str]) -> None:
@@ -201,6 +151,7 @@ def _check(vocabulary: Vocabulary, order: Any, arrays: dict[str, Array], *, name
             and len(arrays["first"]) == below + 1
             and len(arrays["leaf"]) == total - below
             and ("table" not in arrays or len(arrays["table"]) > total - len(vocabulary))
+            and ("table" not in arrays or len(arrays["table"]) % kernels.BUCKET == 0)
         )
         problem = "" if fits else "the sizes of its arrays do not fit together"
     if problem:

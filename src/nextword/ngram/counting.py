@@ -16,8 +16,8 @@ import numpy as np
 from numba import njit
 
 from nextword.errors import UsageError
-from nextword.ngram.kernels import prefetch
 from nextword.text.encode import BOS, EOS
+from nextword.text.prefetch import prefetch
 from nextword.types import Array, Ids_T
 
 _AHEAD = 32  # contexts whose memory is asked for before it is needed

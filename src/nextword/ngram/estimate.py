@@ -8,9 +8,9 @@ from numba import njit
 
 from nextword.ngram.arena import Arena
 from nextword.ngram.counting import Level
-from nextword.ngram.kernels import prefetch
 from nextword.ngram.smoothing import BUCKETS, Rule, Smoothing
 from nextword.text.encode import BOS
+from nextword.text.prefetch import prefetch
 from nextword.types import Array
 
 _AHEAD = 32  # n-grams whose lower order's probability is asked for before it is needed

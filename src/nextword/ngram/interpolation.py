@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from nextword.ngram import kernels
+from nextword.ngram import scoring
 from nextword.ngram.arena import Arena
 from nextword.ngram.counting import Level
 from nextword.ngram.smoothing import BUCKETS
@@ -79,7 +79,7 @@ def held_out_frequencies(
             np.add(level.first[:-1], np.uint32(starts[k]), out=first[starts[k - 1] : starts[k]])
     table = build_table(np.append(0, starts), word, first, threads=threads, arena=arena)
     nodes = np.zeros((len(ids), len(levels)), dtype=np.int64)
-    kernels.match(ids, len(levels), BOS, EOS, table, int(starts[-1]), nodes)
+    scoring.match(ids, len(levels), BOS, EOS, table, int(starts[-1]), nodes)
     relative, contexts = np.zeros((2, len(ids) - 1, len(levels)))
     for k, level in enumerate(levels):
         here = nodes[1:, k] - starts[k]  # negative where there is no such n-gram

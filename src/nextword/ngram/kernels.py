@@ -1,12 +1,15 @@
-"""The compiled loops of an n-gram model: its hash table, scoring, and next-word distributions.
+"""The compiled loops of an n-gram model: its hash table, and next-word distributions.
 
 The table maps the hash of an n-gram of two words or more to its index. The hash of w_1 … w_k is the polynomial
 Σ_j M^(k-j) r(w_j) mod 2^64, r(w) a fixed random number of each word (Karp and Rabin 1987). It grows leftwards, from the
 last word to the words before it, so that a token's n-grams of all orders come one after the other and are fetched from
-memory together; and rightwards, from a context to its words, so that a table is filled from the trie as it lies. A slot
-is 64 bits: the low ``b`` hold the index, the others the hash's low bits, where 2**b > N; the slot's place takes the
-hash's high bits. A look-up of an n-gram that is not there is mistaken with a probability of about 2**(b-62), 1e-12 for
-six million n-grams. 0 is an empty slot.
+memory together; and rightwards, from a context to its words, so that a table is filled from the trie as it lies.
+
+An entry is 64 bits: the low ``b`` hold the index, the others the hash's low bits, where 2**b > N; 0 is an empty slot.
+Slots come in buckets of eight, a cache line; the hash's high bits choose one. A bucket holds the largest of the entries
+that belong there or were pushed out of the one before it, which go on to the next; so a search ends at the first bucket
+with an entry below the one sought. A look-up of an n-gram that is not there is mistaken with a probability of about
+2**(b-61), 2e-12 for six million n-grams.
 """
 
 from typing import Any
@@ -17,12 +20,12 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from nextword.types import Array, Float_T, Ids_BT, Ids_T
+from nextword.types import Array, Ids_BT, Ids_T
 
-BLOCK = 256  # tokens whose memory is fetched together
-# Slots looked at, at most: a damaged table may have no empty one. In a sound one, two thirds full, runs between empty
-# slots are longer with a probability of e**-70.
-LONGEST_RUN = 1024
+BUCKET = 8  # slots that are compared at once; tables have a multiple of it
+# Buckets looked at, at most: a damaged table may have no empty slot. In a sound one, two thirds full, hardly an entry
+# is two buckets from home.
+LONGEST_RUN = 128
 LN10 = float(np.log(10.0))
 _K1 = np.uint64(0x9E3779B97F4A7C15)
 _K2 = np.uint64(0xFF51AFD7ED558CCD)
@@ -30,29 +33,9 @@ _K2 = np.uint64(0xFF51AFD7ED558CCD)
 # differ by an exchange of two words.
 MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
 _ONE = np.uint64(1)
+_S3 = np.uint64(3)
 _S32 = np.uint64(32)
 _ZERO = np.uint64(0)
-
-
-@intrinsic
-def prefetch(typing_context, array, index):  # type: ignore[no-untyped-def]
-    """Ask for the cache line of ``array[index]`` (first axis) before it is read."""
-
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        array_type = signature.args[0]
-        view = context.make_array(array_type)(context, builder, arguments[0])
-        stride = cgutils.unpack_tuple(builder, view.strides)[0]
-        base = builder.ptrtoint(view.data, stride.type)
-        address = builder.add(base, builder.mul(stride, arguments[1]))
-        pointer_type = ir.IntType(8).as_pointer()
-        pointer = builder.inttoptr(address, pointer_type)
-        word = ir.IntType(32)
-        function_type = ir.FunctionType(ir.VoidType(), [pointer_type, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
-        builder.call(function, [pointer, word(0), word(3), word(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), codegen
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -91,33 +74,77 @@ def spread(h):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
+def slot_among(slots, spread_hash):  # type: ignore[no-untyped-def]
+    """Where the search for a hash, already spread, begins in a table of so many slots: the first slot of a bucket."""
+    return ((spread_hash >> _S32) * (np.uint64(slots) >> _S3) >> _S32) << _S3
+
+
+@njit(cache=True, nogil=True, inline="always")
 def home_slot(table, spread_hash):  # type: ignore[no-untyped-def]
-    """Where the search for a hash, already spread, begins."""
-    return ((spread_hash >> _S32) * np.uint64(len(table))) >> _S32
+    """As ``slot_among``, in ``table``."""
+    return slot_among(len(table), spread_hash)
+
+
+@intrinsic
+def search_bucket(typing_context, table, slot, lowest, mask):  # type: ignore[no-untyped-def]
+    """Look for an entry of ``lowest`` to ``lowest | mask`` in the BUCKET slots from ``slot`` on, all at once.
+
+    Returns (its index, 0 if there is none; whether a lower entry is there, so that none can be further on).
+    """
+
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        word, lanes = ir.IntType(64), ir.VectorType(ir.IntType(64), BUCKET)
+        address = builder.bitcast(builder.gep(view.data, [arguments[1]]), lanes.as_pointer())
+        entries = builder.load(address, align=8)
+        lowest, mask = (_in_all_lanes(builder, lanes, argument) for argument in arguments[2:])
+        index = builder.sub(entries, lowest)
+        mine = builder.icmp_unsigned("<=", index, mask)
+        any_of = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(word, [lanes]), f"llvm.vector.reduce.or.v{BUCKET}i64"
+        )
+        found = builder.call(any_of, [builder.select(mine, index, ir.Constant(lanes, [0] * BUCKET))])
+        lower = builder.bitcast(builder.icmp_unsigned("<", entries, lowest), ir.IntType(BUCKET))
+        ends = builder.icmp_unsigned("!=", lower, ir.IntType(BUCKET)(0))
+        return context.make_tuple(builder, signature.return_type, [found, ends])
+
+    signature = types.Tuple((types.uint64, types.boolean))(table, types.intp, types.uint64, types.uint64)
+    return signature, codegen
+
+
+def _in_all_lanes(builder, lanes, value):  # type: ignore[no-untyped-def]
+    """A vector with ``value`` in each of its lanes."""
+    none = ir.Constant(lanes, ir.Undefined)
+    first = builder.insert_element(none, value, ir.IntType(32)(0))
+    return builder.shuffle_vector(first, none, ir.Constant(ir.VectorType(ir.IntType(32), BUCKET), [0] * BUCKET))
+
+
+@njit(cache=True, nogil=True)
+def search_on(table, slot, lowest, mask):  # type: ignore[no-untyped-def]
+    """As ``search_bucket``, the index alone, from the bucket after that of ``slot``."""
+    for _ in range(LONGEST_RUN):
+        slot += BUCKET
+        if slot == len(table):
+            slot = 0
+        index, ends = search_bucket(table, slot, lowest, mask)
+        if ends or index != _ZERO:
+            return index
+    return _ZERO
 
 
 @njit(cache=True, nogil=True, inline="always")
 def find(table, bits, h, ngrams):  # type: ignore[no-untyped-def]
     """Index of the n-gram with hash ``h``, or 0 (a unigram's index, so never one of these).
 
-    Entries fall along a search path, so it ends at the first that is not above the one sought. ``bits``: see
-    ``index_bits``; an index of ``ngrams`` or more counts as not found.
+    ``bits``: see ``index_bits``. An index of ``ngrams`` or more, in a damaged table, counts as not found.
     """
     mask = (_ONE << bits) - _ONE
     h = spread(h)
-    lowest = h << bits
-    highest = lowest | mask
-    slot = home_slot(table, h)
-    entry = table[slot]
-    for _ in range(LONGEST_RUN):
-        if entry <= highest:
-            break
-        slot += _ONE
-        if slot == np.uint64(len(table)):
-            slot = _ZERO
-        entry = table[slot]
-    index = np.int64(entry & mask)
-    return index if lowest <= entry <= highest and index < ngrams else 0
+    slot = np.int64(home_slot(table, h))
+    index, ends = search_bucket(table, slot, h << bits, mask)
+    if index == _ZERO and not ends:
+        index = search_on(table, slot, h << bits, mask)
+    return np.int64(index) if index < np.uint64(ngrams) else 0
 
 
 @njit(cache=True, nogil=True)
@@ -127,135 +154,6 @@ def index_bits(ngrams):  # type: ignore[no-untyped-def]
     while (ngrams >> bits) > 0:
         bits += 1
     return np.uint64(bits)
-
-
-@njit(cache=True, nogil=True)
-def _scratch(order: int) -> tuple[Array, Array, Array, Array, Array]:
-    """The arrays that ``_match`` works in: nodes, found, reach, hashes, active."""
-    rows = np.zeros((3, BLOCK + 1), dtype=np.int64)
-    return np.zeros((order, BLOCK + 1), dtype=np.int64), rows[0], rows[1], np.empty(BLOCK + 1, dtype=np.uint64), rows[2]
-
-
-@njit(cache=True, nogil=True)
-def _carry(last: int, nodes: Array, found: Array, reach: Array) -> None:
-    """Make the last row of a block the row before the next block."""
-    found[0], reach[0] = found[last], reach[last]
-    nodes[:, 0] = nodes[:, last]
-
-
-@njit(cache=True, nogil=True)
-def _match(
-    ids: Ids_T, begin: int, end: int, bos: int, eos: int, table: Array, bits: np.uint64, below: int, ngrams: int,
-    nodes: Array, found: Array, reach: Array, hashes: Array, active: Array,
-) -> None:  # fmt: skip
-    """Find the n-grams that end at each token of ``ids[begin:end]``, at most BLOCK of them.
-
-    below, ngrams: how many there are below the highest order, and in all; an index beyond them counts as not found.
-    Row r of the scratch arrays stands for token begin + r - 1, row 0 for the token before the block.
-    nodes: (order, BLOCK + 1), row k - 1 the index of the k-gram. found: (BLOCK + 1,) how many orders were found, 0
-    where there is no token. reach: (BLOCK + 1,) how many words of context the token after may have; 1 after ``</s>``,
-    which stands for ``<s>`` there. hashes, active: (BLOCK + 1,) hash of the n-gram sought, and which rows still seek.
-
-    All k-grams of the block are looked up before the longer ones, so that memory is asked for well before it is
-    needed. A (k + 1)-gram is there only if the k-grams that begin and end it are.
-    """
-    order, seeking, power = len(nodes), 0, MULTIPLIER
-    for row in range(1, end - begin + 1):
-        i = begin + row - 1
-        word = ids[i]
-        found[row] = reach[row] = 0
-        if word < 0:
-            continue
-        nodes[0, row] = word
-        found[row] = 1
-        reach[row] = 1 if word in (eos, bos) else reach[row - 1] + 1
-        if order > 1 and reach[row - 1] > 0:
-            hashes[row] = _ask(table, word_hash(word), power, _context_word(ids[i - 1], bos, eos))
-            active[seeking] = row
-            seeking += 1
-    for k in range(2, order + 1):
-        hits = 0
-        end_of_indices = below if k < order else ngrams
-        for a in range(seeking):
-            row = active[a]
-            g = find(table, bits, hashes[row], end_of_indices)
-            nodes[k - 1, row] = g
-            found[row] += g != 0
-            active[hits] = row
-            hits += g != 0
-        seeking = 0
-        power *= MULTIPLIER
-        for a in range(hits if k < order else 0):
-            row = active[a]
-            if reach[row - 1] >= k and found[row - 1] >= k:
-                hashes[row] = _ask(table, hashes[row], power, _context_word(ids[begin + row - 1 - k], bos, eos))
-                active[seeking] = row
-                seeking += 1
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _context_word(word, bos, eos):  # type: ignore[no-untyped-def]
-    """The word as context: ``<s>`` where a sentence has ended."""
-    return bos if word == eos else word
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _ask(table, h, power, word):  # type: ignore[no-untyped-def]
-    """Hash of an n-gram with ``word`` put before it, whose slot will soon be read."""
-    h = prepend_word(h, power, word_hash(word))
-    prefetch(table, np.int64(home_slot(table, spread(h))))
-    return h
-
-
-@njit(cache=True, nogil=True)
-def score(
-    ids: Ids_T, order: int, bos: int, eos: int, table: Array, inner: Array, leaf: Array, out: Float_T, orders: Array
-) -> None:
-    """Log-probability, nats, of every token of ``ids``, each given those before it, up to ``</s>`` or a -1.
-
-    ids: (T,), begins with ``</s>`` or context. out: (T,) float64; 0 at -1, -inf at ``<s>``. orders: (T,) int16,
-    the order of the longest n-gram found.
-    """
-    below, ngrams = len(inner), len(inner) + len(leaf)
-    bits = index_bits(ngrams)
-    nodes, found, reach, hashes, active = _scratch(order)
-    for begin in range(0, len(ids), BLOCK):
-        end = min(begin + BLOCK, len(ids))
-        _match(ids, begin, end, bos, eos, table, bits, below, ngrams, nodes, found, reach, hashes, active)
-        for row in range(1, end - begin + 1):
-            if found[row] > 0:
-                g = nodes[found[row] - 1, row]
-                if g < below:
-                    prefetch(inner, g)
-                else:
-                    prefetch(leaf, g - below)
-        for row in range(1, end - begin + 1):
-            i = begin + row - 1
-            k = found[row]
-            out[i] = 0.0
-            if k > 0:
-                g = nodes[k - 1, row]
-                total = np.float64(inner[g, 0]) if g < below else np.float64(leaf[g - below])
-                after_end = i > 0 and ids[i - 1] == eos
-                for j in range(k, min(found[row - 1], reach[row - 1], order - 1) + 1):
-                    total += np.float64(inner[bos if after_end else nodes[j - 1, row - 1], 1])
-                out[i] = total * LN10 if ids[i] != bos else -np.inf
-            orders[i] = k
-        _carry(end - begin, nodes, found, reach)
-
-
-@njit(cache=True, nogil=True)
-def match(ids: Ids_T, order: int, bos: int, eos: int, table: Array, ngrams: int, out: Array) -> None:
-    """Index of the k-gram that ends at each token, (T, order) int64; 0 from the first order that is not there."""
-    bits = index_bits(ngrams)
-    nodes, found, reach, hashes, active = _scratch(order)
-    for begin in range(0, len(ids), BLOCK):
-        end = min(begin + BLOCK, len(ids))
-        _match(ids, begin, end, bos, eos, table, bits, ngrams, ngrams, nodes, found, reach, hashes, active)
-        for row in range(1, end - begin + 1):
-            for k in range(order):
-                out[begin + row - 1, k] = nodes[k, row] if k < found[row] else 0
-        _carry(end - begin, nodes, found, reach)
 
 
 @njit(cache=True, nogil=True)

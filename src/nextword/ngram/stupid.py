@@ -4,7 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from nextword.ngram.backoff import BackoffModel, rows_as_stream, sentences_as_stream
+from nextword.ngram.backoff import BackoffModel
+from nextword.ngram.history import rows_as_stream, sentences_as_stream
 from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Float_BT, Float_T, Ids_BT, Ids_T, Json
 

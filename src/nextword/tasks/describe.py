@@ -31,6 +31,8 @@ def describe(model: Any) -> Json:
         described |= {"order": model.order, "ngrams": counts}
         if model.order > 1:  # of a model from an ARPA file: those it holds
             described["bigram_coverage"] = counts[1] / (len(vocabulary) - 1) ** 2
+    if hasattr(model, "quantised"):
+        described |= {"quantised": model.quantised, "rows_sum_to_1_within": model.tolerance}
     details: Json = getattr(model, "details", {})
     if isinstance(model, BackoffModel) and "zipf_exponent" not in details:  # it came from an ARPA file: no word counts
         exponent = zipf_exponent(unigram_probabilities(model))

@@ -1,7 +1,7 @@
 """How well a model predicts a text: perplexity, with and without unknown words, and bits per byte."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ class Evaluation:
     oov, oov_bytes: unknown words, and the bytes that spell them.
     infinite: the first token of probability 0, as ``file:line: token``, or "". normalised: False for a Scorer, whose
     scores are no probabilities. line_bits: bits per line, each unknown word's spelling included, if asked for.
+    trained_on_this, tuned_on_this: whether the model was made with a file of this text, None where that is not known.
     """
 
     tokens: int = 0
@@ -41,6 +42,8 @@ class Evaluation:
     infinite: str = ""
     normalised: bool = True
     line_bits: list[Array] = field(default_factory=list)
+    trained_on_this: bool | None = None
+    tuned_on_this: bool | None = None
 
     @property
     def reason(self) -> str:
@@ -86,7 +89,22 @@ class Evaluation:
         figures = {name: value if np.isfinite(value) else None for name, value in found.items()}
         counted: Json = {"tokens": self.tokens, "oov": self.oov}
         reason = {"reason": self.reason} if self.reason else {}
-        return counted | figures | {"tokens_per_second": round(self.tokens_per_second)} | reason
+        seen = {"trained_on_this": self.trained_on_this, "tuned_on_this": self.tuned_on_this}
+        known = {name: value for name, value in seen.items() if value is not None}
+        return counted | figures | {"tokens_per_second": round(self.tokens_per_second)} | known | reason
+
+    def compare_sources(self, sources: Sequence[Json], info: Json) -> None:
+        """Note whether a file of the text is, whole, among those that the model was trained or tuned on.
+
+        sources: those of the text's corpus. info: what is stored with the model. Files are compared by the hashes of
+        their bytes and of their text, so a compressed copy is known; a part of a file, or a changed one, is not: see
+        ``overlap``.
+        """
+        here = _hashes(sources)
+        if info.get("trained_on"):
+            self.trained_on_this = bool(here & _hashes(info["trained_on"]))
+        if (info.get("settings") or {}).get("tuned_on"):
+            self.tuned_on_this = bool(here & _hashes(info["settings"]["tuned_on"]))
 
     @property
     def _spelt_nats(self) -> float:
@@ -95,6 +113,11 @@ class Evaluation:
     def _exp(self, nats: float) -> float:
         with np.errstate(over="ignore"):
             return float(np.exp(nats)) if self.normalised else float("nan")
+
+
+def _hashes(sources: Sequence[Json]) -> set[str]:
+    """Of the files' bytes, and of their text where they are compressed."""
+    return {source[name] for source in sources for name in ("sha256", "text_sha256") if source.get(name)}
 
 
 def evaluate(

@@ -107,10 +107,10 @@ def _score_in_turn(
             scores, state = lm.token_log_probs(read.ids[None, :], state)
             yield ScoredBlock(read, scores[0])
         else:
-            yield ScoredBlock(read, _score_sentences(lm, split_sentences(read.ids, lm.vocabulary.eos)))
+            yield ScoredBlock(read, score_sentences(lm, split_sentences(read.ids, lm.vocabulary.eos)))
 
 
-def _score_sentences(lm: LanguageModel[Any] | Scorer[Any], sentences: list[Ids_T]) -> Float_T:
+def score_sentences(lm: LanguageModel[Any] | Scorer[Any], sentences: list[Ids_T]) -> Float_T:
     """Scores of sentences, one after another, (T,); those of like length are scored together."""
     parts: list[Float_T] = [np.zeros(0)] * len(sentences)
     for batch in _batches(sentences):

@@ -28,15 +28,16 @@ class Block(NamedTuple):
         return f"{self.path}:{self.numbers[index] if self.numbers else self.line + index}"
 
 
-def cut(chunks: Iterable[bytes], path: str, max_line: int) -> Iterator[Block]:
+def cut(chunks: Iterable[bytes], path: str, max_line: int, *, line: int = 1) -> Iterator[Block]:
     """Blocks of whole lines from chunks that are cut anywhere; a missing last newline is added.
 
+    line: number of the first; a byte order mark before line 1 is left out.
     Every chunk gives at most one block, so a line as long as many chunks is copied once. Raises TextError for a line of
     more than ``max_line`` bytes that does not lie within one chunk, and for bytes that cannot be read.
     """
-    line, pending, held = 1, list[bytes](), 0  # pending: the beginning, of ``held`` bytes, of a line that goes on
+    pending, held = list[bytes](), 0  # pending: the beginning, of ``held`` bytes, of a line that goes on
     try:
-        for chunk in without_bom(chunks):
+        for chunk in without_bom(chunks) if line == 1 else chunks:
             first = chunk.find(b"\n")
             if held + (first if first >= 0 else len(chunk)) > max_line:
                 raise TextError(f"{path}:{line}: the line is longer than {max_line:,} bytes; give one sentence a line")

@@ -8,6 +8,8 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +20,9 @@ from nextword.types import Json
 
 __all__ = ["Block", "Corpus"]
 
+_LINES_AT_ONCE = 64  # strings that are joined before they are encoded
 _MEMORY, _STANDARD_INPUT = "<memory>", "<stdin>"
-_BLOCK_SIZE = 1 << 20  # small enough to stay in a cache, and to share a file of a few megabytes between threads
+_BLOCK_SIZE = 1 << 19  # small enough to stay in a cache, and to share a file of a few megabytes between threads
 _HASH_IN_PLACE = 1 << 16  # bytes that are hashed sooner than a thread is asked to
 
 
@@ -76,8 +79,12 @@ class Corpus:
     @classmethod
     def from_text(cls, text: str) -> "Corpus":
         """A corpus of the lines of ``text``, as if it were a file."""
-        data = utf8(text, _MEMORY)
-        return cls._from_input(_Input(_MEMORY, lambda: _slices(data, _BLOCK_SIZE), once=False))
+        return cls.from_bytes(utf8(text, _MEMORY))
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> "Corpus":
+        """A corpus of the lines of ``text``, as if it were a file."""
+        return cls._from_input(_Input(_MEMORY, lambda: _slices(text, _BLOCK_SIZE), once=False))
 
     @classmethod
     def _from_input(cls, source: _Input) -> "Corpus":
@@ -86,8 +93,15 @@ class Corpus:
         return corpus
 
     @property
+    def identity(self) -> Json:
+        """What it reads, for those who go on with what was begun: the inputs' names and the field of JSON records."""
+        return {"text": [source.name for source in self._inputs], "field": self._field}
+
+    @property
     def sources(self) -> list[Json]:
         """What was read: ``{"path", "bytes", "sha256"}`` of each input's raw bytes.
+
+        Of a compressed file ``text_sha256`` too, which is the ``sha256`` of the same text without compression.
 
         Raises UsageError until the corpus has been read to its end.
         """
@@ -106,15 +120,18 @@ class Corpus:
         sources: list[Json] = []
         with ThreadPoolExecutor(max_workers=1) as worker:
             for source in self._inputs:
-                digest = _Digest(worker)
-                yield from self._blocks(source.name, digest.watch(source.chunks()))
-                sources.append({"path": source.name, **digest.result()})
+                digest, text = Digest(worker), Digest(worker)
+                yield from self._blocks(source.name, digest.watch(source.chunks()), text)
+                packed = is_compressed(Path(source.name.lower()).suffix)
+                beside = {"text_sha256": text.result()["sha256"]} if packed else {}
+                sources.append({"path": source.name, **digest.result(), **beside})
         self._sources = sources
 
-    def _blocks(self, name: str, chunks: Iterator[bytes]) -> Iterator[Block]:
+    def _blocks(self, name: str, chunks: Iterator[bytes], text: "Digest") -> Iterator[Block]:
+        """The blocks of one input; ``text`` sees its bytes once they are decompressed."""
         path = Path(name.lower())
         if is_compressed(path.suffix):
-            chunks = decompress(chunks, path.suffix, self._chunk_size)
+            chunks = text.watch(decompress(chunks, path.suffix, self._chunk_size))
             path = path.with_suffix("")
         blocks = checked(cut(chunks, name, self._max_line))
         if path.suffix != ".jsonl":
@@ -130,7 +147,7 @@ class Corpus:
                 raise UsageError(f"{source.name} can be read only once, and is needed a second time; {remedy}")
 
 
-class _Digest:
+class Digest:
     """Size and SHA-256 of bytes that pass by, computed in ``worker``, at most one chunk behind."""
 
     def __init__(self, worker: ThreadPoolExecutor):
@@ -174,15 +191,29 @@ def _read(path: Path, chunk_size: int) -> Iterator[bytes]:
 
 def _lines(lines: Iterable[str], chunk_size: int) -> Iterator[bytes]:
     some, size, number = list[bytes](), 0, 1
-    for line in lines:
-        data = utf8(line, f"{_MEMORY}:{number}")
-        some.append(data if data.endswith(b"\n") else data + b"\n")
+    source = iter(lines)
+    while batch := list(islice(source, _LINES_AT_ONCE)):
+        some.append(_encoded(batch, number))
         size += len(some[-1])
         number += some[-1].count(b"\n")
         if size >= chunk_size:
             yield b"".join(some)
             some, size = [], 0
     yield b"".join(some)
+
+
+def _encoded(lines: Sequence[str], number: int) -> bytes:
+    """UTF-8 of ``lines``, the first of which has that number, each ending in a newline."""
+    text = "\n".join(lines) + "\n"
+    if text.count("\n") == len(lines):
+        with suppress(UnicodeEncodeError):  # a half of a surrogate pair, whose line is named below
+            return text.encode()
+    encoded = list[bytes]()
+    for line in lines:
+        data = utf8(line, f"{_MEMORY}:{number}")
+        encoded.append(data if data.endswith(b"\n") else data + b"\n")
+        number += encoded[-1].count(b"\n")
+    return b"".join(encoded)
 
 
 def _slices(data: bytes, chunk_size: int) -> Iterator[bytes]:

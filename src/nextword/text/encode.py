@@ -1,51 +1,31 @@
 """From bytes to token ids: the compiled loops behind ``Vocabulary``.
 
-A token is a run of bytes between KenLM's delimiters (NUL, tab, newline, carriage return, space); a newline ends a
-sentence. A word is known by a 64-bit hash of its bytes (FNV-1a, Fowler, Noll and Vo 1991, with MurmurHash3's last
-mixing step): among ten million words two share one with probability 3e-6. The hash table is open-addressed and
-linearly probed, its rows (hash, id), with hash 0 for an empty row.
+Words are known by their hashes, see ``spans``. The hash table is open-addressed and linearly probed, its rows (hash,
+id), with hash 0 for an empty row. A text is taken a batch of tokens at a time, so that the rows are asked for before
+they are needed.
 """
 
 from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numba import njit
 
+from nextword.text.prefetch import prefetch
+from nextword.text.spans import MOST, NEWLINE, cut, hash_spans, hash_word
 from nextword.types import Array, Bytes
 
 DONE, TABLE_FULL, RESERVED = 0, 1, 2
-BASIS = np.uint64(0xCBF29CE484222325)
-_PRIME = np.uint64(0x100000001B3)
-_MIX = np.uint64(0xFF51AFD7ED558CCD)
+BATCH = 1024  # tokens whose rows are asked for together
+LONGEST_RUN = 1024  # of a table half full the rows between empty ones; longer runs have a probability of e**-190
+BOS, EOS = 1, 2  # the ids that a vocabulary of our own gives <s> and </s>
 _S32 = np.uint64(32)
-_S33 = np.uint64(33)
 _EMPTY = np.uint64(0)
 _ONE = np.uint64(1)
-LONGEST_RUN = 1024  # of a table half full the rows between empty ones; longer runs have a probability of e**-190
-_NEWLINE = 10
-BOS, EOS = 1, 2  # the ids that a vocabulary of our own gives <s> and </s>
 
 
 @njit(cache=True, nogil=True, inline="always")
-def is_delimiter(byte: int) -> bool:
-    """KenLM's delimiters and no others: a no-break space or a vertical tab is part of a word."""
-    return byte <= 32 and (byte == 32 or byte == 10 or byte == 9 or byte == 13 or byte == 0)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def extend_hash(h, byte):  # type: ignore[no-untyped-def]
-    """FNV-1a of a word with one more byte; that of no bytes is BASIS."""
-    return (h ^ np.uint64(byte)) * _PRIME
-
-
-@njit(cache=True, nogil=True, inline="always")
-def finish_hash(h):  # type: ignore[no-untyped-def]
-    """Spread FNV's low bits over all 64, and keep 0 for empty rows."""
-    h ^= h >> _S33
-    h *= _MIX
-    h ^= h >> _S33
-    return h if h != _EMPTY else _ONE
+def row_among(rows, h):  # type: ignore[no-untyped-def]
+    """Where the search for hash ``h`` begins in a table of so many rows."""
+    return ((h >> _S32) * rows) >> _S32
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -56,7 +36,7 @@ def probe(table, h, most):  # type: ignore[no-untyped-def]
     without empty rows does not cost them a walk through all of it for each word.
     """
     size = np.uint64(table.shape[0])
-    row = ((h >> _S32) * size) >> _S32
+    row = row_among(size, h)
     for _ in range(most):
         if table[row, 0] == h or table[row, 0] == _EMPTY:
             break
@@ -67,20 +47,41 @@ def probe(table, h, most):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def hash_word(word):  # type: ignore[no-untyped-def]
-    """Hash of one word's bytes, as ``encode`` computes it."""
-    h = BASIS
-    for byte in word:
-        h = extend_hash(h, byte)
-    return finish_hash(h)
-
-
-@njit(cache=True, nogil=True)
 def find_word(word, table):  # type: ignore[no-untyped-def]
     """Id of one word, given by its bytes, or -1."""
     h = hash_word(word)
     row = probe(table, h, LONGEST_RUN)
     return np.int64(table[row, 1]) if table[row, 0] == h else np.int64(-1)
+
+
+@njit(cache=True, nogil=True)
+def _ask(table: Array, hashes: Array, n: int) -> None:
+    """Ask for the memory where the rows of the first ``n`` hashes are."""
+    rows = np.uint64(len(table))
+    for a in range(n):
+        prefetch(table, np.int64(row_among(rows, hashes[a])))
+
+
+@njit(cache=True, nogil=True)
+def _look_up(table: Array, hashes: Array, n: int, vocabulary_size: int, unk: int, ids: Array) -> None:
+    """Ids of the first ``n`` hashes, ``unk`` for those that are not in the table or have an impossible id there.
+
+    The few whose search goes on beyond their home row are looked up last, so that the others need no branch.
+    """
+    late, more = np.empty(n, dtype=np.int64), 0
+    rows = np.uint64(len(table))
+    for a in range(n):
+        row = row_among(rows, hashes[a])
+        h, word = table[row, 0], np.int64(table[row, 1])
+        ids[a] = word if (h == hashes[a]) & (0 <= word) & (word < vocabulary_size) else unk
+        late[more] = a
+        more += (h != hashes[a]) & (h != _EMPTY)
+    for b in range(more):
+        a = late[b]
+        row = probe(table, hashes[a], LONGEST_RUN)
+        word = np.int64(table[row, 1])
+        if table[row, 0] == hashes[a] and 0 <= word < vocabulary_size:
+            ids[a] = word
 
 
 @njit(cache=True, nogil=True)
@@ -93,38 +94,30 @@ def encode(
     Returns (tokens written, tokens that are ``unk``, bytes of those tokens, offset of the first word that is ``bos``
     or ``eos``, or -1).
     """
-    n = oov = oov_bytes = 0
+    n = oov = oov_bytes = begin = i = 0
     reserved = -1
-    i, end = 0, len(text)
-    while i < end:
-        byte = text[i]
-        if is_delimiter(byte):
-            if byte == _NEWLINE:
-                ids[n] = eos
-                n += 1
-            i += 1
-            continue
-        start = i
-        h = BASIS
-        while not is_delimiter(byte):
-            h = extend_hash(h, byte)
-            i += 1
-            if i == end:
+    starts, ends = np.empty((2, BATCH + MOST), dtype=np.int64)
+    hashes = np.empty(BATCH + MOST, dtype=np.uint64)
+    while i < len(text):
+        spans, begin, i = cut(text, begin, i, starts, ends)
+        hash_spans(text, starts, ends, spans, hashes)
+        _ask(table, hashes, spans)
+        some = ids[n : n + spans]
+        _look_up(table, hashes, spans, vocabulary_size, unk, some)
+        marks = 0
+        for a in range(spans):
+            length, word = ends[a] - starts[a], some[a]
+            unknown = (word == unk) & (length > 0)
+            oov += unknown
+            oov_bytes += length if unknown else 0
+            marks += ((word == bos) | (word == eos)) & (length > 0) & (not unknown)
+            some[a] = word if length > 0 else eos
+        for a in range(spans if marks > 0 and reserved < 0 else 0):
+            if some[a] in (bos, eos) and some[a] != unk and ends[a] > starts[a]:
+                reserved = starts[a]
                 break
-            byte = text[i]
-        h = finish_hash(h)
-        row = probe(table, h, LONGEST_RUN)
-        word: Any = np.int64(table[row, 1])
-        if table[row, 0] != h or not 0 <= word < vocabulary_size:
-            word = unk
-        if word == unk:
-            oov += 1
-            oov_bytes += i - start
-        elif reserved < 0 and word in (bos, eos):
-            reserved = start
-        ids[n] = word
-        n += 1
-    if end > 0 and text[end - 1] != _NEWLINE:
+        n += spans
+    if len(text) > 0 and text[-1] != NEWLINE:
         ids[n] = eos
         n += 1
     return n, oov, oov_bytes, reserved
@@ -149,45 +142,40 @@ def encode_growing(
     call, RESERVED means that the word at that byte is ``<s>`` or ``</s>``,
     which only a text of the ``specials`` themselves may hold.
     """
-    i, end = begin, len(text)
-    limit = table.shape[0] // 2
-    while i < end:
-        byte = text[i]
-        if is_delimiter(byte):
-            if byte == _NEWLINE:
+    limit, size, i = table.shape[0] // 2, len(text), begin
+    starts, ends = np.empty((2, BATCH + MOST), dtype=np.int64)
+    hashes = np.empty(BATCH + MOST, dtype=np.uint64)
+    unended = begin < size and text[-1] != NEWLINE
+    while i < size:
+        spans, begin, i = cut(text, begin, i, starts, ends)
+        hash_spans(text, starts, ends, spans, hashes)
+        _ask(table, hashes, spans)
+        for a in range(spans):
+            start, h = starts[a], hashes[a]
+            if h == _EMPTY:
                 ids[n] = EOS
                 n += 1
-            i += 1
-            continue
-        if words >= limit:
-            return TABLE_FULL, i, n, words
-        start = i
-        h = BASIS
-        while not is_delimiter(byte):
-            h = extend_hash(h, byte)
-            i += 1
-            if i == end:
-                break
-            byte = text[i]
-        h = finish_hash(h)
-        row = probe(table, h, table.shape[0])
-        if table[row, 0] == _EMPTY:
-            table[row, 0] = h
-            table[row, 1] = words
-            at = offsets[words]
-            for j in range(start, i):
-                blob[at + j - start] = text[j]
-            words += 1
-            offsets[words] = at + i - start
-        word = np.int64(table[row, 1])
-        if word in (BOS, EOS) and not specials:
-            return RESERVED, start, n, words
-        ids[n] = word
-        n += 1
-    if begin < end and text[end - 1] != _NEWLINE:
+                continue
+            if words >= limit:
+                return TABLE_FULL, start, n, words
+            row = probe(table, h, table.shape[0])
+            if table[row, 0] == _EMPTY:
+                table[row, 0] = h
+                table[row, 1] = words
+                at = offsets[words]
+                for j in range(start, ends[a]):
+                    blob[at + j - start] = text[j]
+                words += 1
+                offsets[words] = at + ends[a] - start
+            word = np.int64(table[row, 1])
+            if word in (BOS, EOS) and not specials:
+                return RESERVED, start, n, words
+            ids[n] = word
+            n += 1
+    if unended:
         ids[n] = EOS
         n += 1
-    return DONE, i, n, words
+    return DONE, size, n, words
 
 
 @njit(cache=True, nogil=True)

@@ -7,9 +7,19 @@ import numpy as np
 from nextword.errors import TextError, UsageError
 from nextword.text import encode
 from nextword.text.vocabulary import SPECIALS, Vocabulary
-from nextword.types import Array, Ids_T
+from nextword.types import Array, Bytes, Ids_T
 
 _PREFIX_BYTES = 32
+_FREEZING_BYTES = 160  # a word, at most: its prefix twice, in its place and in order, its count and its place
+
+
+def spaced(blob: Bytes, offsets: Array) -> bytes:
+    """Words, given end to end and by (words + 1,) offsets, with a space after each."""
+    lengths = np.diff(offsets)
+    text = np.full(int(lengths.sum()) + len(lengths), ord(" "), dtype=np.uint8)
+    which = np.repeat(np.arange(len(lengths)), lengths)
+    text[np.arange(len(which)) + which] = blob[offsets[0] : offsets[-1]]
+    return text.tobytes()
 
 
 class Indexer:
@@ -35,11 +45,33 @@ class Indexer:
 
         where: gives the place of line i, from 0, for messages. Raises TextError for a literal ``<s>`` or ``</s>``.
         """
+        self._chunks.append(self.provisional(text, where))
+
+    def provisional(self, text: bytes, where: Callable[[int], str] = encode.memory_line) -> Ids_T:
+        """As ``read``, but the caller keeps the tokens: their ids by first appearance, for ``freeze`` to translate."""
         buffer = np.empty(len(text) + 1, dtype=np.int32)
         reached, n = self._index(text, buffer)
         if reached < len(text):
             raise TextError(encode.reserved_message(text, reached, where))
-        self._chunks.append(buffer[:n].copy())
+        return buffer[:n].copy()
+
+    def __len__(self) -> int:
+        """How many words are known, specials included."""
+        return self._words
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the words take, and that ``freeze`` adds for a moment."""
+        return int(self._table.nbytes + self._blob.nbytes + self._offsets.nbytes) + _FREEZING_BYTES * self._words
+
+    def arrays(self) -> tuple[Bytes, Array]:
+        """All words, specials first, end to end, and their (words + 1,) offsets."""
+        offsets = self._offsets[: self._words + 1].copy()
+        return self._blob[: offsets[-1]].copy(), offsets
+
+    def words_from(self, first: int) -> bytes:
+        """The words with provisional ids from ``first`` on, as a text that makes another indexer know them."""
+        return spaced(self._blob, self._offsets[first : self._words + 1])
 
     def finish(
         self, *, min_count: int = 1, vocab_size: int | None = None, first_appearance: bool = False
@@ -50,16 +82,27 @@ class Indexer:
         Ids fall by frequency, ties by bytes; with ``first_appearance`` by first appearance, as lmplz has them.
         Raises UsageError if vocab_size leaves no room for the specials.
         """
+        new_ids, vocabulary = self.freeze(
+            self._counts(), min_count=min_count, vocab_size=vocab_size, first_appearance=first_appearance
+        )
+        return self._tokens(new_ids), vocabulary
+
+    def freeze(
+        self, counts: Array, *, min_count: int = 1, vocab_size: int | None = None, first_appearance: bool = False
+    ) -> tuple[Ids_T, Vocabulary]:
+        """The final id of each provisional one, (words,), and the vocabulary; see ``finish``.
+
+        counts: (words,), how often each word came.
+        """
         if vocab_size is not None and vocab_size < len(SPECIALS):
             raise UsageError(f"a vocabulary size of {vocab_size} has no room for {', '.join(SPECIALS)}; give more")
-        counts = self._counts()
         order = self._frequency_order(counts)
         room = len(order) if vocab_size is None else vocab_size - len(SPECIALS)
         kept = order[: min(room, np.count_nonzero(counts[order] >= min_count))]
         kept = np.concatenate([np.arange(len(SPECIALS)), np.sort(kept) if first_appearance else kept])
         new_ids = np.zeros(self._words, dtype=np.int32)
         new_ids[kept] = np.arange(len(kept), dtype=np.int32)
-        return self._tokens(new_ids), self._vocabulary(kept)
+        return new_ids, self._vocabulary(kept)
 
     def _counts(self) -> Array:
         """How often each word came, (words,)."""

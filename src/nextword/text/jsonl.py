@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from nextword.errors import TextError
 from nextword.text.blocks import Block, utf8
+from nextword.types import Json
 
 _KINDS = {dict: "an object", list: "an array", bool: "true or false", type(None): "null"}
 
@@ -30,6 +31,13 @@ def texts(blocks: Iterable[Block], field: str) -> Iterator[Block]:
 
 def _text(line: str, field: str, where: str) -> bytes:
     """The text of one record, ending in a newline if there is any."""
+    _, text = read_record(line, field, where)
+    encoded = utf8(text, where)
+    return encoded if encoded.endswith(b"\n") or not encoded else encoded + b"\n"
+
+
+def read_record(line: str, field: str, where: str) -> tuple[Json, str]:
+    """A record and the text in its ``field``. Raises TextError, beginning with ``where``, where there is none."""
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
@@ -45,8 +53,7 @@ def _text(line: str, field: str, where: str) -> bytes:
     text = record[field]
     if not isinstance(text, str):
         raise TextError(f"{where}: the field {field!r} is {_kind(text)}; expected a string, {_example(field)}")
-    encoded = utf8(text, where)
-    return encoded if encoded.endswith(b"\n") or not encoded else encoded + b"\n"
+    return record, text
 
 
 def _kind(value: object) -> str:

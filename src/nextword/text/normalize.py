@@ -1,26 +1,28 @@
 """Unicode normalisation and lower case, as an option that a model stores and applies to all text that it reads."""
 
 import unicodedata
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from nextword.errors import TextError, UsageError
+from nextword.text.ccnet import normalize, normalize_ascii
 from nextword.types import Json
 
-Form = Literal["nfc", "nfd", "nfkc", "nfkd"]
+Form = Literal["nfc", "nfd", "nfkc", "nfkd", "ccnet"]
 Text = TypeVar("Text", str, bytes)
 
 
 class Normalizer:
     """Text in one of Unicode's normalisation forms (Unicode Standard Annex 15), in lower case if asked; or as it is.
 
-    It never adds or removes a newline, and to apply it twice is to apply it once.
+    It never adds or removes a newline, and to apply it twice is to apply it once. The form "ccnet" is that of cc_net,
+    see ``nextword.text.ccnet``; it may leave blanks at a line's ends, which a second time strips.
 
     >>> Normalizer("nfc", lowercase=True).apply("Ame\u0301lie")
     'amélie'
     """
 
     def __init__(self, form: Form | None = None, *, lowercase: bool = False):
-        """Raises UsageError for a form that Unicode does not have."""
+        """Raises UsageError for a form that is none of these."""
         if form is not None and form not in get_args(Form):
             raise UsageError(f"unknown normalisation form {form!r}; expected {', '.join(get_args(Form))} or none")
         self.form, self.lowercase = form, lowercase
@@ -32,6 +34,8 @@ class Normalizer:
         """
         if isinstance(text, str):
             return self._apply(text)
+        if self.form == "ccnet" and text.isascii():
+            return normalize_ascii(text)
         if not self.lowercase and (self.form is None or text.isascii()):
             return text
         try:
@@ -43,6 +47,8 @@ class Normalizer:
         return text if normal is decoded else normal.encode()
 
     def _apply(self, text: str) -> str:
+        if self.form == "ccnet":
+            return normalize(text)
         normal = self._composed(text)
         # Lower case can undo the form: İ in NFC becomes i and a dot that stands apart.
         return self._composed(normal.lower()) if self.lowercase else normal
@@ -50,8 +56,8 @@ class Normalizer:
     def _composed(self, text: str) -> str:
         if self.form is None or text.isascii():
             return text
-        form = self.form.upper()
-        return text if unicodedata.is_normalized(form, text) else unicodedata.normalize(form, text)  # type: ignore[arg-type]
+        form: Any = self.form.upper()
+        return text if unicodedata.is_normalized(form, text) else unicodedata.normalize(form, text)
 
     def config(self) -> Json:
         """What ``from_config`` needs, to be stored."""

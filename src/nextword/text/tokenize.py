@@ -84,7 +84,9 @@ def make_tokenizer(
     normalizer: Normalizer | None = None,
     vocab_size: int = 8000,
 ) -> Tokenizer:
-    """The tokenizer that a user names: whitespace, word, char, byte, bpe or a ``tokenizer.json`` file.
+    """The tokenizer that a user names: whitespace, word, char, byte, bpe, or a file.
+
+    A file is a ``tokenizer.json``, or a SentencePiece model if its name ends in ``.model``.
 
     bpe is trained, up to ``vocab_size`` pieces, on ``corpus`` as ``normalizer`` leaves it. Raises UsageError for an
     unknown name, for a file that is not a tokenizer, and for bpe without a corpus.
@@ -98,13 +100,19 @@ def make_tokenizer(
     if spec in NAMES:
         return tokenizer_from_config({"name": spec}, {})
     path = Path(spec)
+    if path.is_file() and path.suffix == ".model":
+        from nextword.text.sentencepiece import SentencePieceTokenizer
+
+        return SentencePieceTokenizer.from_file(path)
     if path.is_file():
         from nextword.text.bpe import PieceTokenizer
 
         return PieceTokenizer.from_file(path)
     close = difflib.get_close_matches(spec, NAMES, n=1)
-    hint = f"; did you mean {close[0]}?" if close else "" if path.suffix != ".json" else "; there is no such file"
-    raise UsageError(f"unknown tokenizer {spec!r}; expected {', '.join(NAMES)} or a tokenizer.json file{hint}")
+    missing = "; there is no such file" if path.suffix in (".json", ".model") else ""
+    hint = f"; did you mean {close[0]}?" if close else missing
+    expected = f"{', '.join(NAMES)}, or a file: tokenizer.json, or a SentencePiece .model"
+    raise UsageError(f"unknown tokenizer {spec!r}; expected {expected}{hint}")
 
 
 def tokenizer_from_config(config: Json, payloads: Mapping[str, bytes]) -> Tokenizer:
@@ -126,7 +134,13 @@ def tokenizer_from_config(config: Json, payloads: Mapping[str, bytes]) -> Tokeni
         if PAYLOAD not in payloads:
             raise UsageError(f"the tokenizer's {PAYLOAD} is missing; copy or train the model again")
         return PieceTokenizer(payloads[PAYLOAD], name=name)
-    raise UsageError(f"a tokenizer is stored as one of the names {', '.join(NAMES)}, file; not as {config}")
+    if name == "sentencepiece":
+        from nextword.text import sentencepiece
+
+        if sentencepiece.PAYLOAD not in payloads:
+            raise UsageError(f"the tokenizer's {sentencepiece.PAYLOAD} is missing; copy or train the model again")
+        return sentencepiece.SentencePieceTokenizer(payloads[sentencepiece.PAYLOAD])
+    raise UsageError(f"a tokenizer is stored as one of the names {', '.join(NAMES)}, file, sentencepiece; not as {config}")
 
 
 def one_line(text: str) -> str:

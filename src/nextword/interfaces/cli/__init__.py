@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import Any
 from nextword.errors import NextwordError, UsageError
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_ADDRESS = re.compile(r"auto|local|ray://.*|[^:/\s]+:\d+")  # of a Ray cluster
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
 
     # typer carries a copy of click, or uses click itself, by its version: the class is found either way
     refused: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
-    joined = _join_numbers(arguments, "--prune") or ["--help"]
+    joined = _give_address(_join_numbers(arguments, "--prune"), "--ray") or ["--help"]
     try:
         result = app(joined, prog_name="nextword", standalone_mode=False)
         sys.stdout.flush()
@@ -66,6 +68,16 @@ def _join_numbers(arguments: Sequence[str], option: str) -> list[str]:
             joined.append(argument)
             numbers = 0 if argument == option else numbers + 1 if argument.isdecimal() and numbers == 0 else -1
     return joined
+
+
+def _give_address(arguments: Sequence[str], option: str) -> list[str]:
+    """``--ray`` that no address follows as ``--ray local``: the value of an option cannot be left out."""
+    given: list[str] = []
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        given.append(argument)
+        if argument == option and not _ADDRESS.fullmatch(following):
+            given.append("local")
+    return given
 
 
 def _refusal(error: BaseException) -> str:

@@ -8,9 +8,13 @@ from nextword import __version__
 from nextword.interfaces.cli import (
     comparing,
     converting,
+    counting,
+    filtering,
     generating,
     measuring,
     mixing,
+    overlapping,
+    pruning,
     quantizing,
     scoring,
     training,
@@ -56,7 +60,11 @@ app.command("next")(generating.next_)
 app.command("generate")(generating.generate)
 app.command("info")(measuring.info)
 app.command("discounts")(measuring.discounts)
+app.command("count")(counting.count)
 app.command("mix")(mixing.mix)
 app.command("neighbours")(training_embeddings.neighbours)
+app.command("overlap")(overlapping.overlap)
+app.command("prune")(pruning.prune)
 app.command("convert")(converting.convert)
 app.command("quantize")(quantizing.quantize)
+app.command("filter")(filtering.filter_)

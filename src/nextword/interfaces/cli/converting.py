@@ -1,12 +1,16 @@
 """``nextword convert``: between ARPA files and model directories, and from neural models to ONNX."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nextword.interfaces.cli.files import open_lm, save_lm
 from nextword.interfaces.cli.options import Quiet
 from nextword.interfaces.cli.progress import note, stages
+
+if TYPE_CHECKING:
+    from nextword.text.pipeline import Pipeline
 
 _ARPA, _ONNX = (".arpa", ".arpa.gz", ".arpa.zst"), ".onnx"
 
@@ -18,6 +22,13 @@ def convert(
     target: Annotated[
         Path, typer.Argument(metavar="OUT", help="A model directory, an ARPA or .onnx file.", show_default=False)
     ],
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Of an ARPA file's words: a name as in train, tokenizer.json or a .model file.")
+    ] = None,
+    normalize: Annotated[
+        str | None, typer.Option(metavar="FORM", help="Of the text they are from: nfc, nfd, nfkc, nfkd or ccnet.")
+    ] = None,
+    lowercase: Annotated[bool, typer.Option("--lowercase", help="Lowercase all text.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Turn an ARPA file (.arpa, .arpa.gz, .arpa.zst) into a model directory, or a model directory into an ARPA file.
@@ -25,21 +36,29 @@ def convert(
     A neural model can be written as an .onnx file, for programs in other languages.
 
     Example: nextword convert wiki5 wiki5.arpa.gz
+
+    A filter model of cc_net's kind: nextword convert en.arpa en --tokenizer en.sp.model --normalize ccnet
     """
     from nextword.errors import UsageError
+
+    pipeline = {"tokenizer": tokenizer, "normalize": normalize, "lowercase": lowercase}
+    if any(pipeline.values()) and (target.name.endswith((*_ARPA, _ONNX)) or not source.name.endswith(_ARPA)):
+        given = ", ".join(f"--{name}" for name, value in pipeline.items() if value)
+        raise UsageError(f"{given}: these are for a directory made of an ARPA file; a model directory has its own")
 
     with stages(f"converting {source}", quiet=quiet):
         if target.suffix == _ONNX:
             _to_onnx(source, target)
         elif target.name.endswith(_ARPA):
-            _to_arpa(source, target, quiet)
+            save_lm(open_lm(source), target, quiet=quiet, source=source)
         elif source.name.endswith(_ARPA):
             from nextword.api import LM
             from nextword.ngram.arpa import read_arpa
             from nextword.store import check_target
 
             check_target(target)
-            LM(read_arpa(source)).save(target)
+            reader = _pipeline(tokenizer, normalize, lowercase)
+            LM(read_arpa(source), reader).save(target)
         else:
             raise UsageError(
                 "one of IN and OUT must be an ARPA file (.arpa, .arpa.gz), the other a model directory; "
@@ -48,19 +67,14 @@ def convert(
     note(f"wrote {target}", quiet=quiet)
 
 
-def _to_arpa(source: Path, target: Path, quiet: bool) -> None:
-    from nextword.api import LM, load
-    from nextword.errors import UsageError
-    from nextword.ngram.arpa import read_arpa, write_arpa
-    from nextword.ngram.backoff import BackoffModel
+def _pipeline(tokenizer: str | None, normalize: str | None, lowercase: bool) -> "Pipeline":
+    """How the text that an ARPA file was made of is read."""
+    from nextword.text.normalize import Normalizer
+    from nextword.text.pipeline import Pipeline
+    from nextword.text.tokenize import make_tokenizer
 
-    lm = LM(read_arpa(source)) if source.name.endswith(_ARPA) else load(source)
-    if not isinstance(lm.model, BackoffModel):
-        raise UsageError(f"{source}: a {lm.model.kind} model has no ARPA form; only n-gram language models have")
-    write_arpa(lm.model, target)
-    if lm.pipeline.tokenizer.name != "whitespace":
-        name = lm.pipeline.tokenizer.name
-        note(f"{target}: its words are tokens of the {name} tokenizer, which an ARPA file cannot hold", quiet=quiet)
+    normalizer = Normalizer(normalize, lowercase=lowercase)  # type: ignore[arg-type]  # it refuses others too
+    return Pipeline(normalizer, make_tokenizer(tokenizer or "whitespace"))
 
 
 def _to_onnx(source: Path, target: Path) -> None:

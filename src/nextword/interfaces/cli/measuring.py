@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from nextword.tasks.evaluate import Evaluation
 
 
+_EXACT = 1e-6  # what rows may be from 1 in float64 arithmetic, see ``nextword.check_language_model``
+
+
 class _Measured(NamedTuple):
     """One model's figures; extras: those that an option asks for, by name; adapted: those of ``Adapting``."""
 
@@ -95,7 +98,7 @@ def evaluate(
     """
     from nextword.api import load
     from nextword.errors import UsageError
-    from nextword.ngram.train import default_threads
+    from nextword.ngram.settings import default_threads
     from nextword.tasks.evaluate import evaluate as evaluate_model
     from nextword.text.corpus import Corpus
 
@@ -112,6 +115,10 @@ def evaluate(
             found = evaluate_model(
                 lm.model, watched.blocks, pipeline=lm.pipeline, threads=threads, keep_lines=len(models) > 1
             )
+        found.compare_sources(corpus.sources, lm.info)
+        _warn(directory, found, text, quiet)
+        if (off := getattr(lm.model, "tolerance", 0.0)) > _EXACT:
+            note(f"{directory}: quantised: after a context, probabilities sum to 1 only within {off:.1g}", quiet=quiet)
         extras = _extras(lm, watch, keystrokes, ranks, threads)
         results.append(_Measured(directory, lm.model.kind, found, extras, adapting.figures(lm, watch)))
     if any(result.found.words != result.found.tokens for result in results):
@@ -131,6 +138,15 @@ def evaluate(
             typer.echo(reason)
     for difference in differences:
         typer.echo(_sentence(difference))
+
+
+def _warn(model: str, found: "Evaluation", text: str, quiet: bool) -> None:
+    """Say so if the figures are not those of a text that is new to the model."""
+    if found.trained_on_this:
+        remembers = "the figures say what it remembers, not what it predicts; give a text that it has not seen"
+        note(f"{model}: {text} was part of its training text: {remembers}", quiet=quiet)
+    elif found.tuned_on_this:
+        note(f"{model}: its weights were fitted to {text}, which flatters it; give another text", quiet=quiet)
 
 
 def _extras(

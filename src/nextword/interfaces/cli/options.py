@@ -18,3 +18,35 @@ Threads: TypeAlias = Annotated[
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", help="No progress and no notes on stderr.")]
+Ray: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[ADDRESS]",
+        help="Use the cores of a Ray cluster, auto or host:port; without an address, those of this machine.",
+        show_default=False,
+    ),
+]
+Memory: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Count in so much memory, such as 2G, with temporary files; without it all is held in memory.",
+        show_default=False,
+    ),
+]
+Temp: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where temporary files go; OUT.counting unless given.", show_default=False),
+]
+Resume: TypeAlias = Annotated[
+    bool, typer.Option("--resume", help="Go on from the temporary files that a stopped command has left.")
+]
+
+
+def refuse_beside_ray(**options: object) -> None:
+    """An option of one machine's own that --ray would ignore is a mistake."""
+    from nextword.errors import UsageError
+
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"--{name} has no effect with --ray, which goes on by itself and uses the cluster's cores")

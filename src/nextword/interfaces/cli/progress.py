@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -65,6 +65,23 @@ def bar(blocks: Iterable[Block], paths: Sequence[str], title: str, *, quiet: boo
                 display.advance(task, len(block.text))
 
         yield Watched(watched(), lambda stage: display.update(task, description=stage))
+
+
+@contextmanager
+def files_bar(title: str, size: int, *, quiet: bool) -> "Iterator[tuple[Callable[[int], None], Progress]]":
+    """A bar of bytes: functions to call with how many more have been read, and with what to say beside the bar."""
+    if _hidden(quiet):
+        yield lambda more: None, lambda stage: None
+        return
+    from rich import progress as rich
+
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.DownloadColumn())
+    with _display(*columns, rich.TransferSpeedColumn(), rich.TimeRemainingColumn()) as display:
+        task = display.add_task(title, total=size)
+        yield (
+            lambda more: display.advance(task, more),
+            lambda stage: display.update(task, description=f"{title} {stage}"),
+        )
 
 
 class TrainingBar(NamedTuple):

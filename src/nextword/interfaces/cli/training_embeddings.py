@@ -35,10 +35,10 @@ def cbow(
         float, typer.Option(help="Leave out occurrences of words more frequent than this, such as 0.001; 0: none.")
     ] = 0.0,
     tokenizer: Annotated[
-        str, typer.Option(help="whitespace, word, char, byte, bpe (learnt here), or a tokenizer.json file.")
+        str, typer.Option(help="whitespace, word, char, byte, bpe (learnt here), tokenizer.json or a .model file.")
     ] = "whitespace",
     normalize: Annotated[
-        str | None, typer.Option(metavar="FORM", help="Unicode normalisation: nfc, nfd, nfkc or nfkd.")
+        str | None, typer.Option(metavar="FORM", help="Normalisation: nfc, nfd, nfkc, nfkd or ccnet.")
     ] = None,
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Lowercase all text.")] = False,
     min_count: Annotated[int, typer.Option(min=1, help="Words rarer than this become <unk>.")] = 1,

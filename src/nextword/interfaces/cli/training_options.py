@@ -72,9 +72,9 @@ NETWORKS: dict[str, dict[str, Option]] = {  # kind → options that are settings
     },
 }
 TEXT = {
-    "tokenizer": Option(str, "whitespace", "whitespace, word, char, byte, bpe (learnt), or a tokenizer.json file."),
+    "tokenizer": Option(str, "whitespace", "whitespace, word, char, byte, bpe (learnt), tokenizer.json or .model."),
     "bpe_size": Option(int, 8000, "Pieces that --tokenizer bpe learns.", 300),
-    "normalize": Option(str | None, None, "Unicode normalisation: nfc, nfd, nfkc or nfkd.", metavar="FORM"),
+    "normalize": Option(str | None, None, "Normalisation: nfc, nfd, nfkc, nfkd or ccnet.", metavar="FORM"),
     "lowercase": Option(bool, False, "Lowercase all text.", flag="--lowercase"),
     "min_count": Option(int, 1, "Words rarer than this become <unk>.", 1),
     "vocab_size": Option(int | None, None, "Keep so many words, <unk>, <s> and </s> included; others become <unk>.", 3),

@@ -6,7 +6,7 @@ Texts are uint8 arrays; what is read ends at a delimiter, so nothing is read pas
 import numpy as np
 from numba import njit
 
-from nextword.text.encode import is_delimiter
+from nextword.text.spans import is_delimiter
 
 LOG_ZERO = -99.0  # SRILM's log10 of 0: this and anything below
 NUMBER_ROOM = 20  # bytes; put_number needs at most 17, as in -0.00000112345678

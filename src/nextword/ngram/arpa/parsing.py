@@ -8,7 +8,8 @@ from numba import njit
 
 from nextword.ngram.arpa.decimals import LOG_ZERO, read_number
 from nextword.ngram.arpa.lines import MAX_LINE
-from nextword.text.encode import BASIS, LONGEST_RUN, extend_hash, finish_hash, is_delimiter, probe
+from nextword.text.encode import LONGEST_RUN, probe
+from nextword.text.spans import hash_span, is_delimiter
 from nextword.types import Array, Bytes
 
 DONE = 0  # every line was read
@@ -43,13 +44,11 @@ def _take_words(text, i, spans, hashes):  # type: ignore[no-untyped-def]
     """Status and position; for each of k words where it begins and ends, in ``spans`` (k, 2), and its hash, (k,)."""
     for k in range(len(hashes)):
         start = i = _skip_blanks(text, i)
-        h = BASIS
         while not is_delimiter(text[i]):
-            h = extend_hash(h, text[i])
             i += 1
         if i == start:
             return TOO_FEW_WORDS, i
-        spans[k, 0], spans[k, 1], hashes[k] = start, i, finish_hash(h)
+        spans[k, 0], spans[k, 1], hashes[k] = start, i, hash_span(text, start, i)
     return DONE, i
 
 

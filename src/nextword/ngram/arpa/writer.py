@@ -16,7 +16,8 @@ from nextword.errors import ArpaError, StoreError
 from nextword.ngram.arpa.decimals import LOG_ZERO, NUMBER_ROOM, put_number
 from nextword.ngram.backoff import BackoffModel
 from nextword.ngram.settings import default_threads
-from nextword.text.encode import invalid_utf8, is_delimiter
+from nextword.text.encode import invalid_utf8
+from nextword.text.spans import is_delimiter
 from nextword.types import Array, Bytes
 
 _AT_ONCE = 1 << 16  # n-grams written at a time by one thread

@@ -1,0 +1,157 @@
+"""``count_on_cluster``: every n-gram is counted once, also if a node dies in the middle."""
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ray")
+pytest.importorskip("pyarrow")
+
+from cluster.machines import Running, kill_at_work
+from nextword.cluster.counting import count_on_cluster
+from nextword.cluster.scratch import FOLDER, open_scratch
+from nextword.errors import StoreError, UsageError
+from nextword.ngram.counts import open_counts
+from nextword.ngram.external import CountSettings
+from nextword.ngram.windows import KeyLayout, sorted_rows
+from nextword.text.corpus import Corpus
+from nextword.text.embedded import embedded_sentences
+from nextword.text.indexing import Indexer
+from nextword.text.pipeline import Pipeline
+
+RANGE = 62_500  # bytes
+PROGRAM = f"""
+import json, sys
+from nextword.cluster.counting import count_on_cluster
+from nextword.errors import NextwordError
+from nextword.ngram.external import CountSettings
+address, out, *paths = sys.argv[1:]
+said = []
+try:
+    settings = CountSettings(order=4, min_count=2)
+    count_on_cluster(paths, out, settings=settings, range_bytes={RANGE}, shard_rows=1, address=address, say=said.append)
+except NextwordError as error:
+    sys.exit(f"{{type(error).__name__}}: {{error}}")
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """A text of many ranges, one that cannot be cut, and records."""
+    folder = tmp_path_factory.mktemp("texts")
+    sentences = list(embedded_sentences())
+    plain, packed, records = (folder / name for name in ("a.txt", "b.txt.gz", "c.jsonl"))
+    plain.write_text("\n".join(sentences * 3) + "\n", encoding="utf-8")
+    packed.write_bytes(gzip.compress("\n".join(sentences[::3]).encode()))
+    records.write_text("".join(json.dumps({"text": text}) + "\n" for text in sentences[::5]), encoding="utf-8")
+    return [str(plain), str(packed), str(records)]
+
+
+@pytest.fixture(scope="module")
+def counted(machines, texts, tmp_path_factory):
+    """What an undisturbed run writes, and says."""
+    out = tmp_path_factory.mktemp("counted") / "out"
+    status, printed, error = Running(["-c", PROGRAM, machines.address, out, *texts]).result()
+    assert (status, error) == (0, "")
+    return out, json.loads(printed)
+
+
+def files(out):
+    return {str(file.relative_to(out)): file.read_bytes() for file in sorted(out.rglob("*")) if file.is_file()}
+
+
+def test_counts_are_those_of_the_whole_text(counted, texts):
+    out, said = counted
+    indexer, corpus = Indexer(), Corpus(texts)
+    for block in corpus:
+        indexer.read(block.text)
+    tokens, vocabulary = indexer.finish(min_count=2)
+    found = open_counts(out)
+    assert found.vocabulary.words == vocabulary.words
+    assert found.sources == corpus.sources
+    assert found.settings == {"min_count": 2, "vocab_size": None, "like_lmplz": False, "unended": False}
+    expected = np.bincount(tokens, minlength=len(vocabulary))
+    expected[[1, 2]] = expected[2] - 1  # as many sentences begin as end
+    np.testing.assert_array_equal(found.word_counts, expected)
+    rows = np.concatenate(list(found.pieces()))
+    np.testing.assert_array_equal(rows, sorted_rows(tokens, KeyLayout(4, len(vocabulary))))
+    assert len(found.shards) > 4
+    assert said[-1].startswith("merging n-grams: ")
+    assert sorted(file.name for file in out.iterdir()) == sorted(
+        ["counts.json", "words.parquet", *(shard["file"] for shard in found.shards)]
+    )
+
+
+def test_a_model_from_these_counts_is_that_from_the_text(counted, texts, tmp_path):
+    from nextword.interfaces.cli import run
+
+    options = ["--order", "4", "--smoothing", "witten-bell", "--quiet"]
+    assert run(["train", "ngram", "--from-counts", str(counted[0]), "--out", str(tmp_path / "counts"), *options]) == 0
+    assert run(["train", "ngram", *texts, "--min-count", "2", "--out", str(tmp_path / "text"), *options]) == 0
+    assert files(tmp_path / "counts") == files(tmp_path / "text")
+
+
+def test_a_node_that_dies_loses_nothing_and_doubles_nothing(machines, counted, texts, tmp_path):
+    out, node = tmp_path / "out", machines.add()
+    running = Running(["-c", PROGRAM, machines.address, out, *texts])
+
+    def done(job):
+        stage, _, index = job.rpartition("-")
+        return stage != "sorting-n-grams" or (out / FOLDER / f"run-{int(index):05}").exists()
+
+    kill_at_work(machines, node, running, out / FOLDER, done)
+    status, printed, error = running.result()
+    assert (status, error) == (0, "")
+    said = json.loads(printed)
+    assert [one for one in said if re.fullmatch(r"sorting n-grams: 15 of 15.*, \d+ begun again", one)], said
+    assert files(out) == files(counted[0])
+
+
+def test_an_error_names_the_line_of_the_whole_file(machines, texts, tmp_path):
+    text = tmp_path / "t.txt"
+    data = Path(texts[0]).read_bytes().split(b"\n")
+    data[3000] = b"\xff"
+    text.write_bytes(b"\n".join(data))
+    status, printed, error = Running(["-c", PROGRAM, machines.address, tmp_path / "out", text]).result()
+    assert (status, printed) == (1, "")
+    assert error == (
+        f"TextError: {text}:3001: byte 1 of the line (0xff) is not UTF-8; convert the text from its encoding, "
+        "for example: iconv -f LATIN1 -t UTF-8 IN > OUT\n"
+    )
+
+
+def test_what_machines_together_cannot_do_is_refused(texts, tmp_path):
+    with pytest.raises(UsageError) as caught:
+        count_on_cluster(texts, tmp_path, settings=CountSettings(like_lmplz=True))
+    assert str(caught.value) == (
+        "--like-lmplz numbers words by their first appearance, and machines that read at the same time do not know it; "
+        "count without --ray"
+    )
+    with pytest.raises(UsageError) as caught:
+        count_on_cluster(texts, tmp_path, memory="5M")
+    assert str(caught.value) == "5M of memory a core are too little; give --memory 32M or more"
+
+
+def test_what_was_finished_is_kept_for_the_same_count_alone(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    scratch = open_scratch(out, {"order": 3}, Pipeline())
+    (scratch / "run-00000").write_bytes(b"rows")
+    (out / "ngrams-00000.parquet").write_bytes(b"rows")
+    assert open_scratch(out, {"order": 3}, Pipeline()) == scratch
+    assert (scratch / "run-00000").exists() and (out / "ngrams-00000.parquet").exists()
+    open_scratch(out, {"order": 4}, Pipeline())
+    assert not (scratch / "run-00000").exists() and not (out / "ngrams-00000.parquet").exists()
+
+
+def test_other_files_are_left_alone(tmp_path):
+    (tmp_path / "diary.txt").write_text("dear")
+    with pytest.raises(StoreError) as caught:
+        open_scratch(tmp_path, {"order": 3}, Pipeline())
+    assert str(caught.value) == f"{tmp_path}: holds other files, such as diary.txt; choose another directory"
+    assert (tmp_path / "diary.txt").exists()
