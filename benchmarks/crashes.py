@@ -102,18 +102,21 @@ def counts(path: Path) -> Found:
     return shards(path) if (path / "counts.json").is_file() else {}
 
 
-TRAIN = "train ngram {data}/text.txt --out {out} --order 4 --threads 1"
+TRAIN = "train ngram {data}/text.txt --out {out} --order 4 --threads 1 --discount-fallback"
 CASES = [
-    Case("train", "model", TRAIN, model, old="train ngram {data}/text.txt --out {out} --order 2"),
+    Case("train", "model", TRAIN, model, old="train ngram {data}/text.txt --out {out} --order 2 --discount-fallback"),
     Case(
         "train --memory", "model", TRAIN + " --memory 32M --temp {folder}/temp", model, resume="--resume",
-        old="train ngram {data}/text.txt --out {out} --order 2",
+        old="train ngram {data}/text.txt --out {out} --order 2 --discount-fallback",
     ),
     Case(
         "count --memory", "counts", "count {data}/text.txt --out {out} --order 4 --memory 32M --temp {folder}/temp",
         counts, resume="--resume",
     ),
-    Case("train --from-counts", "model", "train ngram --from-counts {data}/counts --out {out} --threads 1", model),
+    Case(
+        "train --from-counts", "model",
+        "train ngram --from-counts {data}/counts --out {out} --threads 1 --discount-fallback", model,
+    ),
     Case(
         "convert to ARPA", "model.arpa", "convert {data}/model {out}", arpa, old="convert {data}/small {out}",
     ),
@@ -130,7 +133,11 @@ CASES = [
         "mix {data}/model {data}/small --tune {data}/tune.txt --out {out} --static --threads 1",
         model, old="prune {data}/model --entropy 1e-3 --out {out}",
     ),
-    Case("quantize", "model", "quantize {data}/model --out {out}", model),
+    Case(
+        "quantize", "model", "quantize {data}/model --out {out}", model,
+        old="quantize {data}/model --layout hash --out {out}",
+    ),
+    Case("quantize --layout hash", "model", "quantize {data}/model --layout hash --out {out}", model),
     Case("filter", "clean", "filter {data}/model {data}/crawl --out {out} --max-perplexity 400 --threads 1", shards),
 ]  # fmt: skip
 
@@ -146,8 +153,8 @@ def prepare(data: Path, text: Path | None, lines: int) -> None:
         records = (json.dumps({"id": i, "text": line.decode()}) for i, line in enumerate(some[shard::6]))
         (data / "crawl" / f"{shard}.jsonl").write_text("\n".join(records) + "\n", encoding="utf-8")
     for command in (
-        "train ngram {data}/text.txt --out {data}/model --order 4",
-        "train ngram {data}/text.txt --out {data}/small --order 2",
+        "train ngram {data}/text.txt --out {data}/model --order 4 --discount-fallback",
+        "train ngram {data}/text.txt --out {data}/small --order 2 --discount-fallback",
         "convert {data}/model {data}/model.arpa",
         "convert {data}/small {data}/small.arpa",
         "count {data}/text.txt --out {data}/counts --order 4",
@@ -318,7 +325,10 @@ def main() -> int:
         data = Path(folder) / "data"
         data.mkdir()
         prepare(data, arguments.text, arguments.lines)
-        tallies = {case.name: Trials(case, data, Path(folder), arguments.seed).run(arguments.kills) for case in cases}
+        tallies: dict[str, Tally] = {}
+        for case in cases:
+            tally = tallies[case.name] = Trials(case, data, Path(folder), arguments.seed).run(arguments.kills)
+            print(f"{case.name}: {tally.kills} kills, {len(tally.wrong)} wrong", flush=True)
     states = ("nothing", "old", "some whole files", "new")
     rows = [
         [name, f"{tally.seconds:.2f}", str(tally.kills), str(tally.late)]

@@ -34,11 +34,11 @@ CALLS = {
 
 
 class Contender(NamedTuple):
-    """worker: a process with KenLM's module or ours. reference: whose times it is compared with."""
+    """worker: a process with KenLM's module or ours. references: it is compared with the first that is measured."""
 
     worker: Worker
     path: Path
-    reference: str
+    references: tuple[str, ...]
 
 
 def main() -> None:
@@ -91,10 +91,10 @@ def make_models(work: Path, options: argparse.Namespace, found: peers.Peers) -> 
 def pair(models: dict[str, Path], theirs: Worker, ours: Worker) -> dict[str, Contender]:
     """KenLM's module on what it can open, and ours on everything."""
     names = {kind: f"kenlm module, {kind}" for kind in models if kind != "directory"}
-    contenders = {name: Contender(theirs, models[kind], name) for kind, name in names.items()}
+    contenders = {name: Contender(theirs, models[kind], (name,)) for kind, name in names.items()}
     best = names.get("probing", names["ARPA"])
     for kind, path in models.items():
-        contenders[f"nextword, {kind}"] = Contender(ours, path, names[kind] if kind == "trie" else best)
+        contenders[f"nextword, {kind}"] = Contender(ours, path, (names.get(kind, best), best))
     return contenders
 
 
@@ -126,8 +126,8 @@ def measure(
     for name, measured in runs.items():
         seconds = median(measured)
         each = [f"{seconds / tokens * 1e9:,.0f}", f"{tokens / seconds / 1e6:.2f}"] if tokens > 1 else []
-        reference = runs[contenders[name].reference]
-        rows.append([name, f"{seconds / sentences * 1e6:,.2f}", *each, ratio(reference, measured)])
+        reference = next(other for other in contenders[name].references if other in runs)
+        rows.append([name, f"{seconds / sentences * 1e6:,.2f}", *each, ratio(runs[reference], measured)])
     columns = ["µs/sentence", "ns/token", "M tokens/s"] if tokens > 1 else ["µs"]
     heading = f"{title}: {sentences:,} sentences, {tokens:,} tokens" if tokens > 1 else title
     show(heading, ["", *columns, "speed / kenlm"], rows)

@@ -1,4 +1,4 @@
-"""``count_on_cluster``: every n-gram is counted once, also if a node dies in the middle."""
+"""``count_on_cluster``: every n-gram is counted once, although a node dies in the middle."""
 
 import gzip
 import json
@@ -12,9 +12,12 @@ pytest.importorskip("ray")
 pytest.importorskip("pyarrow")
 
 from cluster.machines import Running, kill_at_work
+
 from nextword.cluster.counting import count_on_cluster
 from nextword.cluster.scratch import FOLDER, open_scratch
-from nextword.errors import StoreError, UsageError
+from nextword.cluster.tasks import CountWords
+from nextword.errors import StoreError, TextError, UsageError
+from nextword.interfaces.cli import run
 from nextword.ngram.counts import open_counts
 from nextword.ngram.external import CountSettings
 from nextword.ngram.windows import KeyLayout, sorted_rows
@@ -22,6 +25,7 @@ from nextword.text.corpus import Corpus
 from nextword.text.embedded import embedded_sentences
 from nextword.text.indexing import Indexer
 from nextword.text.pipeline import Pipeline
+from nextword.text.ranges import ranges
 
 RANGE = 62_500  # bytes
 PROGRAM = f"""
@@ -54,50 +58,9 @@ def texts(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def counted(machines, texts, tmp_path_factory):
-    """What an undisturbed run writes, and says."""
+    """What is written, and said, while one of two nodes is killed in the middle of sorting a range."""
     out = tmp_path_factory.mktemp("counted") / "out"
-    status, printed, error = Running(["-c", PROGRAM, machines.address, out, *texts]).result()
-    assert (status, error) == (0, "")
-    return out, json.loads(printed)
-
-
-def files(out):
-    return {str(file.relative_to(out)): file.read_bytes() for file in sorted(out.rglob("*")) if file.is_file()}
-
-
-def test_counts_are_those_of_the_whole_text(counted, texts):
-    out, said = counted
-    indexer, corpus = Indexer(), Corpus(texts)
-    for block in corpus:
-        indexer.read(block.text)
-    tokens, vocabulary = indexer.finish(min_count=2)
-    found = open_counts(out)
-    assert found.vocabulary.words == vocabulary.words
-    assert found.sources == corpus.sources
-    assert found.settings == {"min_count": 2, "vocab_size": None, "like_lmplz": False, "unended": False}
-    expected = np.bincount(tokens, minlength=len(vocabulary))
-    expected[[1, 2]] = expected[2] - 1  # as many sentences begin as end
-    np.testing.assert_array_equal(found.word_counts, expected)
-    rows = np.concatenate(list(found.pieces()))
-    np.testing.assert_array_equal(rows, sorted_rows(tokens, KeyLayout(4, len(vocabulary))))
-    assert len(found.shards) > 4
-    assert said[-1].startswith("merging n-grams: ")
-    assert sorted(file.name for file in out.iterdir()) == sorted(
-        ["counts.json", "words.parquet", *(shard["file"] for shard in found.shards)]
-    )
-
-
-def test_a_model_from_these_counts_is_that_from_the_text(counted, texts, tmp_path):
-    from nextword.interfaces.cli import run
-
-    options = ["--order", "4", "--smoothing", "witten-bell", "--quiet"]
-    assert run(["train", "ngram", "--from-counts", str(counted[0]), "--out", str(tmp_path / "counts"), *options]) == 0
-    assert run(["train", "ngram", *texts, "--min-count", "2", "--out", str(tmp_path / "text"), *options]) == 0
-    assert files(tmp_path / "counts") == files(tmp_path / "text")
-
-
-def test_a_node_that_dies_loses_nothing_and_doubles_nothing(machines, counted, texts, tmp_path):
-    out, node = tmp_path / "out", machines.add()
+    node = machines.add()
     running = Running(["-c", PROGRAM, machines.address, out, *texts])
 
     def done(job):
@@ -107,22 +70,59 @@ def test_a_node_that_dies_loses_nothing_and_doubles_nothing(machines, counted, t
     kill_at_work(machines, node, running, out / FOLDER, done)
     status, printed, error = running.result()
     assert (status, error) == (0, "")
-    said = json.loads(printed)
-    assert [one for one in said if re.fullmatch(r"sorting n-grams: 15 of 15.*, \d+ begun again", one)], said
-    assert files(out) == files(counted[0])
+    return out, json.loads(printed)
 
 
-def test_an_error_names_the_line_of_the_whole_file(machines, texts, tmp_path):
+def test_the_job_of_the_dead_node_is_done_again(counted, texts):
+    out, said = counted
+    parts = len(ranges(texts, RANGE))
+    assert parts > 10
+    assert [one for one in said if re.fullmatch(rf"sorting n-grams: {parts} of {parts}.*, \d+ begun again", one)], said
+    found = [file.name for file in out.iterdir()]
+    shards = [shard["file"] for shard in open_counts(out).shards]
+    assert len(shards) > 4
+    assert sorted(found) == sorted(["counts.json", "words.parquet", *shards])
+
+
+def test_nothing_is_lost_and_nothing_is_there_twice(counted, texts):
+    indexer, corpus = Indexer(), Corpus(texts)
+    for block in corpus:
+        indexer.read(block.text)
+    tokens, vocabulary = indexer.finish(min_count=2)
+    found = open_counts(counted[0])
+    assert found.vocabulary.words == vocabulary.words
+    assert found.sources == corpus.sources
+    assert found.settings == {"min_count": 2, "vocab_size": None, "like_lmplz": False, "unended": False}
+    expected = np.bincount(tokens, minlength=len(vocabulary))
+    expected[[1, 2]] = expected[2] - 1  # as many sentences begin as end
+    np.testing.assert_array_equal(found.word_counts, expected)
+    rows = np.concatenate(list(found.pieces()))
+    np.testing.assert_array_equal(rows, sorted_rows(tokens, KeyLayout(4, len(vocabulary))))
+
+
+def test_a_model_from_these_counts_is_that_from_the_text(counted, texts, tmp_path):
+    options = ["--order", "4", "--smoothing", "witten-bell", "--quiet"]
+    assert run(["train", "ngram", "--from-counts", str(counted[0]), "--out", str(tmp_path / "counts"), *options]) == 0
+    assert run(["train", "ngram", *texts, "--min-count", "2", "--out", str(tmp_path / "text"), *options]) == 0
+    assert files(tmp_path / "counts") == files(tmp_path / "text")
+
+
+def files(folder):
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def test_an_error_names_the_line_of_the_whole_file(texts, tmp_path):
     text = tmp_path / "t.txt"
     data = Path(texts[0]).read_bytes().split(b"\n")
-    data[3000] = b"\xff"
+    data[3000] = b"<s>"
     text.write_bytes(b"\n".join(data))
-    status, printed, error = Running(["-c", PROGRAM, machines.address, tmp_path / "out", text]).result()
-    assert (status, printed) == (1, "")
-    assert error == (
-        f"TextError: {text}:3001: byte 1 of the line (0xff) is not UTF-8; convert the text from its encoding, "
-        "for example: iconv -f LATIN1 -t UTF-8 IN > OUT\n"
-    )
+    scratch = open_scratch(tmp_path / "out", {}, Pipeline())
+    task = CountWords(str(scratch), Pipeline().config(), "text")
+    with pytest.raises(TextError) as caught:
+        for part in ranges([str(text)], RANGE):
+            task({"range": list(part), "source": "none", "file": f"words-{part.begin}"})
+    assert str(caught.value).startswith(f"{text}:3001: ")
+    assert (scratch / "words-0").exists() and not list(scratch.glob(".nextword-*"))
 
 
 def test_what_machines_together_cannot_do_is_refused(texts, tmp_path):
@@ -139,7 +139,6 @@ def test_what_machines_together_cannot_do_is_refused(texts, tmp_path):
 
 def test_what_was_finished_is_kept_for_the_same_count_alone(tmp_path):
     out = tmp_path / "out"
-    out.mkdir()
     scratch = open_scratch(out, {"order": 3}, Pipeline())
     (scratch / "run-00000").write_bytes(b"rows")
     (out / "ngrams-00000.parquet").write_bytes(b"rows")

@@ -95,7 +95,7 @@ def test_counts_cannot_be_read_otherwise(options, message, call):
 def test_usage(call):
     status, _, messages = call("train", "ngram", "train.txt", "--out", "model", "--memory", "lots")
     assert (status, messages) == (
-        2, "nextword: memory 'lots': expected a number of bytes, such as 800000, 512K, 400M or 2G\n",
+        2, "nextword: memory 'lots': expected a number of bytes, such as 800000, 512K, 50M or 1.5G\n",
     )  # fmt: skip
     status, _, messages = call("train", "ngram", "--out", "model")
     assert (status, messages) == (

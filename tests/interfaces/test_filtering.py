@@ -2,12 +2,16 @@
 
 import io
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 import nextword
 from nextword.interfaces.cli import run
 from tasks.filter.small import OTHER, TRAIN, model, write_jsonl
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "kenlm"
 
 
 @pytest.fixture
@@ -168,6 +172,38 @@ def test_a_foreign_model_of_sentencepiece_and_cc_net(call, folder):
         2,
         "nextword: --normalize: these are for a directory made of an ARPA file; a model directory has its own\n",
     )
+
+
+@pytest.mark.parametrize("name", ["probing.bin", "trie-qa.bin", "trie.bin"])
+def test_a_kenlm_binary_is_used_as_it_lies(call, folder, name):
+    """The figures are those of its ARPA file, but for the few bits that quantised tries have; a run of it goes on."""
+    shutil.copy(GOLDEN / name, folder / name)
+    shutil.copy(GOLDEN / "words.arpa", folder / "words.arpa")
+    write_jsonl(folder / "t.jsonl", ["They C\nd é naïve", "", "in the 日本 e", "<s> zz"])
+    assert call("convert words.arpa words --normalize nfc")[0] == 0
+    assert call("filter words t.jsonl --out expected")[0] == 0
+    assert call(f"filter {name} t.jsonl --out out --normalize nfc --threads 2")[0] == 0
+    expected, found = records(folder / "expected/t.jsonl"), records(folder / "out/t.jsonl")
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours["tokens"], ours["oov"]) == (theirs["tokens"], theirs["oov"])
+        near = pytest.approx(theirs["perplexity"], rel=0.05 if "q" in name else 1e-5)
+        assert ours["perplexity"] == (near if ours["text"] else None)
+    assert found[0]["oov"] > 0
+    assert call(f"filter {name} t.jsonl --out out --normalize nfc")[2] == "1 of 1 shards had been done before\n"
+    status, _, err = call(f"filter {name} t.jsonl --out out --normalize nfd")
+    assert status == 2
+    assert "was filtered with other settings (the model was another)" in err
+
+
+def test_a_kenlm_binary_needs_its_words_and_others_have_their_own_tokenizer(call, folder):
+    shutil.copy(GOLDEN / "probing-tight.bin", folder / "tight.bin")
+    status, _, err = call("filter tight.bin a.jsonl --out out")
+    assert status == 2
+    assert "tight.bin: was built without its words (build_binary -v), so they cannot be listed" in err
+    status, _, err = call("filter m a.jsonl --out out --tokenizer char")
+    assert (status, err) == (
+        2, "nextword: --tokenizer and --normalize are for KenLM binary files; m is none, and has its own\n",
+    )  # fmt: skip
 
 
 def test_train_with_cc_nets_normalisation(call, folder):

@@ -168,7 +168,7 @@ def test_next_words(folder):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_many_sentences(folder, threads):
-    for path in (folder / "3", GOLDEN / "probing.bin", GOLDEN / "trie.bin"):
+    for path in (folder / "3", GOLDEN / "probing.bin"):
         model = kenlm.Model(path)
         sentences = ["the cat", b"a dog\0 never read", "", "ee f\n g", "the " * 300] * 5
         found = model.scores(sentences, threads=threads)

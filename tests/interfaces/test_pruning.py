@@ -8,7 +8,7 @@ import pytest
 import nextword
 from nextword import store
 from nextword.interfaces.cli import run
-from nextword.interfaces.cli.sizes import parse_size
+from nextword.ngram.sizes import parse_size
 
 TRAIN = ["students opened their books", "students opened their laptops", "the students read it", "", "they opened it"]
 

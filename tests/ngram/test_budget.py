@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextword.errors import UsageError
-from nextword.ngram.budget import budget, parse_size, shown
+from nextword.ngram.budget import budget
+from nextword.ngram.sizes import parse_size, shown
 from nextword.ngram.train_external import train_external
 from nextword.ngram.windows import KeyLayout
 from strategies import corpus
@@ -20,7 +21,7 @@ def test_sizes():
     for size in ("400M", "1.5G", "2G"):
         assert shown(parse_size(size)) == size
     with pytest.raises(
-        UsageError, match="memory '4 gigs': expected a number of bytes, such as 800000, 512K, 400M or 2G"
+        UsageError, match="memory '4 gigs': expected a number of bytes, such as 800000, 512K, 50M or 1.5G"
     ):
         parse_size("4 gigs")
 
@@ -52,8 +53,9 @@ def test_what_is_allowed_fits(memory, order, words, tokens, threads):
         assert least > memory  # noqa: PT017
         shares, memory = budget(least, layout, resident, tokens, threads, largest=largest), least
     assert shares.chunk_tokens >= largest
-    assert resident + threads * shares.chunk_tokens * (4 + 16 * layout.words) < memory
-    assert resident + threads * shares.capacity * 2 * layout.row_bytes < memory
+    assert 1 <= shares.threads <= threads
+    assert resident + shares.threads * shares.chunk_tokens * (4 + 16 * layout.words) < memory
+    assert resident + shares.threads * shares.capacity * 2 * layout.row_bytes < memory
 
 
 def test_more_words_than_fit_are_refused(tmp_path):
@@ -64,3 +66,10 @@ def test_more_words_than_fit_are_refused(tmp_path):
         r"<memory>:\d+: [\d,]+ words and lines of [\d,]+ bytes are more than 32M of memory hold; give --memory \d+M or "
         r"more, and --resume", str(no.value),
     )  # fmt: skip
+
+
+def test_where_memory_is_scarce_fewer_threads_work():
+    layout = KeyLayout(5, 500_000)
+    given = {"layout": layout, "resident": 30 << 20, "tokens": 25_000_000, "largest": 10**6}
+    assert budget(400 << 20, **given, threads=2).threads == 2
+    assert budget(400 << 20, **given, threads=64).threads == 8

@@ -271,4 +271,3 @@ def test_a_killed_count_is_gone_on_with(tmp_path, monkeypatch):
 
 def test_the_names_that_others_build_on():
     assert set(counts.__all__) <= set(vars(counts))
-    assert Budget._fields == ("chunk_tokens", "capacity")

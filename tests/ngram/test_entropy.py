@@ -129,7 +129,7 @@ def test_costs_are_relative_entropies(name, lines, order):
 
 @pytest.mark.parametrize("name", ["witten-bell", "modified-kneser-ney", "mle"])
 @settings(max_examples=8)
-@given(lines=sentences(most=4, longest=4), order=st.integers(2, 3))
+@given(lines=sentences(most=4, longest=5, words=("a", "b")), order=st.integers(2, 4))
 def test_histories_are_those_of_the_text_that_the_model_writes(name, lines, order):
     model = fit(lines, order, name)
     twin, numbers = twin_of(model)
@@ -247,6 +247,32 @@ def test_what_an_arpa_file_left_out_stays_out(drawn, data):
     np.testing.assert_allclose(again.inner, small.inner, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(again.leaf, small.leaf, rtol=1e-4, atol=1e-5)
     assert small.counts()[0] == model.counts()[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_models_of_files_that_lack_suffixes_are_pruned_as_their_definition_says(seed):
+    """2-grams that are no contexts are left out, though 3-grams end in them: what stands for them is no n-gram."""
+    random = np.random.default_rng(seed)
+    lines = [random.choice(["a", "b", "c", "d"], p=[0.5, 0.3, 0.15, 0.05], size=3).tolist() for _ in range(9)]
+    trained = fit(lines, 3, "witten-bell")
+    whole, _ = twin_of(trained)
+    contexts = {ngram[:-1] for ngram in whole.p}
+    spare = sorted(ngram for ngram in whole.p if len(ngram) == 2 and ngram not in contexts)
+    twin = whole.without({spare[i] for i in random.choice(len(spare), size=len(spare) // 2, replace=False)})
+    spelt = {tuple(trained.vocabulary.word(w) for w in ngram): ngram for ngram in [(BOS,), *twin.p]}
+    model = arpa(
+        arpa_text(3, {g: (math.log10(twin.p.get(i, 1)), math.log10(twin.a.get(i, 1))) for g, i in spelt.items()})
+    )
+    assert len(model.inserted)
+    ids = {i: tuple(model.vocabulary[word] for word in g) for g, i in spelt.items()}
+    twin = Twin({ids[ngram]: p for ngram, p in twin.p.items()}, twin.words)
+    costs = removal(model)
+    for threshold in sorted({cost for cost in costs.cost.tolist() if 0 < cost < np.inf}):
+        small = pruned(costs, threshold)
+        kept, numbers = twin_of(small)
+        stand_ins = {ngram for ngram, number in numbers.items() if number in small.inserted}
+        assert set(kept.p) - stand_ins <= set(twin.p)
+        assert_rows(small, twin.without(set(twin.p) - set(kept.p)), set(twin.p))
 
 
 def arpa(text):

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -318,6 +319,28 @@ def test_what_a_finished_run_left_is_cleaned(text, tmp_path):
     trained = external(text(), temp, order=3, smoothing=FALLBACK)
     assert_same(trained.model, train_ngram(text(), order=3, smoothing=FALLBACK))
     assert not temp.exists()
+
+
+def test_half_of_what_was_finished_is_never_gone_on_with(text, tmp_path, monkeypatch):
+    """A process that is killed while it deletes has deleted the manifest."""
+    temp, original, left = tmp_path / "temp", Path.unlink, 3
+    with pytest.raises(Stop):
+        stopped_again(text, temp, monkeypatch)
+
+    def unlink(file, **options):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Stop
+        original(file, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        with pytest.raises(Stop):
+            discard(temp)
+    assert len(list(temp.iterdir())) > 1
+    trained = external(text(), temp, order=3, smoothing=FALLBACK, resume=True)
+    assert_same(trained.model, train_ngram(text(), order=3, smoothing=FALLBACK))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks there")

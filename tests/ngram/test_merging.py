@@ -1,5 +1,7 @@
 """Static mixing against its definition, on dictionaries."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -117,9 +119,14 @@ def test_held_ngrams_have_the_mixture_s_probability():
 def test_what_cannot_be_merged():
     model = train_ngram(corpus([["a", "b"]]), order=2, smoothing="witten-bell")
     stupid = train_ngram(corpus([["a", "b"]]), order=2, smoothing="stupid-backoff")
-    message = r"^model 2 \(stupid-backoff\) is no n-gram model, and only these are merged; mix without --static$"
+    message = (
+        r"^model 2 \(stupid-backoff\) is no n-gram model, and only n-gram models are merged; mix without --static$"
+    )
     with pytest.raises(UsageError, match=message):
         merge([model, stupid], [0.5, 0.5])
+    message = r"^model 1 \(ngram-trie\) is a quantised model, and only n-gram models are merged; mix without --static$"
+    with pytest.raises(UsageError, match=message):
+        merge([SimpleNamespace(kind="ngram-trie"), model], [0.5, 0.5])
 
 
 class TwinOfWords:

@@ -121,7 +121,7 @@ def test_what_cannot_be_mixed():
     other = nextword.train(Corpus.from_lines(["students read"]), smoothing="witten-bell")
     with pytest.raises(VocabularyError, match=r"^model 2 of the mixture has another vocabulary than model 1: 7 words "):
         nextword.mix([lm(), other], text)
-    message = r"^model 2 \(DecayingVotes\) is no n-gram model, and only these are merged; mix without --static$"
+    message = r"^model 2 \(DecayingVotes\) is no n-gram model, and only n-gram models are merged; mix without --static$"
     with pytest.raises(UsageError, match=message):
         model = lm().model
         mix([model, DecayingVotes(random_table(len(model.vocabulary)), model.vocabulary)], text, static=True)

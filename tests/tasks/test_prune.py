@@ -1,6 +1,7 @@
 """Pruning to a size, and what is said of a pruned model."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,6 +86,8 @@ def test_what_is_refused():
             Mixture([model, model]),
             {"entropy": 1e-8},
         ),
+        "a ngram-hash model has no n-grams to be pruned by relative entropy; prune the model that it was quantised "
+        "from": (SimpleNamespace(kind="ngram-hash"), {"entropy": 1e-8}),
         "both of a threshold (--entropy) and a size (--target-size) was given; give one of them": (
             model,
             {"entropy": 1e-8, "target_size": 5},

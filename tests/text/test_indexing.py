@@ -143,3 +143,30 @@ def test_long_words_among_many_short_ones():
     indexer.read(" ".join([*(f"{i * 7919 % 300_007:x}" for i in range(300_000)), "y" * 100]).encode())
     _, vocabulary = indexer.finish()
     assert len(vocabulary) == 300_004
+
+
+@given(
+    lines=LINES,
+    at_once=st.integers(1, 4),
+    min_count=st.integers(1, 3),
+    vocab_size=st.one_of(st.none(), st.integers(3, 9)),
+    first_appearance=st.booleans(),
+)
+def test_tokens_that_the_caller_keeps(lines, at_once, **options):
+    """Each stretch goes to an indexer that is made anew of the words of those before it, as after a crash."""
+    kept, stretches = [], []
+    for i in range(0, len(lines), at_once):
+        indexer = Indexer()
+        for words in stretches:
+            indexer.provisional(words)
+        first = len(indexer)
+        kept += indexer.provisional("".join(f"{' '.join(line)}\n" for line in lines[i : i + at_once]).encode()).tolist()
+        stretches.append(indexer.words_from(first))
+    indexer = Indexer()
+    for words in stretches:
+        indexer.provisional(words)
+    new_ids, vocabulary = indexer.freeze(np.bincount(kept, minlength=len(indexer)), **options)
+    assert (vocabulary.words, [2, *new_ids[kept].tolist()]) == naive(lines, **options)
+    blob, offsets = indexer.arrays()
+    words = [blob[a:b].tobytes() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    assert b" ".join(words[3:]).split(b" ") == b"".join(stretches).split(b" ")[:-1] or len(words) == 3

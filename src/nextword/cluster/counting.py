@@ -25,15 +25,16 @@ from nextword import durable
 from nextword.cluster import scratch as files
 from nextword.cluster.jobs import Stage, run
 from nextword.cluster.session import LOCAL, Session, session
-from nextword.cluster.storage import check_nodes
+from nextword.cluster.storage import absolute, check_nodes
 from nextword.cluster.tasks import CountWords, MergeWords, WriteRun, WriteShard
 from nextword.errors import UsageError
 from nextword.ngram import counts
-from nextword.ngram.budget import LEAST, parse_size, shown
+from nextword.ngram.budget import LEAST
 from nextword.ngram.count_text import CountedText
 from nextword.ngram.external import CountSettings
 from nextword.ngram.ranges import key_ranges, least_capacity
 from nextword.ngram.runs import Run
+from nextword.ngram.sizes import parse_size, shown
 from nextword.ngram.windows import KeyLayout
 from nextword.text.pipeline import Pipeline
 from nextword.text.ranges import TextRange, ranges
@@ -89,12 +90,12 @@ def count_on_cluster(
 ) -> CountedText:
     """Count the n-grams of files into the directory ``out``, as ``nextword.ngram.count_text.count_text`` does.
 
-    memory: what a core may use beside the vocabulary, which all share. range_bytes, shard_rows: how much a job reads and
-    how much it merges, if that shall be less than memory allows. The files and ``out`` must be at the same paths
+    memory: what a core may use beside the vocabulary, which all share. range_bytes, shard_rows: how much a job reads
+    and how much it merges, if that shall be less than memory allows. The files and ``out`` must be at the same paths
     on every node. Given again after it was broken off, it does what is missing. Raises TextError, which names file and
     line, UsageError, StoreError and ClusterError.
     """
-    counting, reader, out = settings or CountSettings(), pipeline or Pipeline(), Path(out).resolve()
+    counting, reader, out = settings or CountSettings(), pipeline or Pipeline(), Path(absolute(out))
     if counting.like_lmplz:
         raise UsageError(
             "--like-lmplz numbers words by their first appearance, and machines that read at the same time do not know "
@@ -103,7 +104,7 @@ def count_on_cluster(
     room = parse_size(memory)
     if room < LEAST:
         raise UsageError(f"{shown(room)} of memory a core are too little; give --memory {shown(LEAST)} or more")
-    sources = [str(Path(path).resolve()) if path != "-" else path for path in paths]
+    sources = [absolute(path) if path != "-" else path for path in paths]
     sizes = {"memory": room, "range_bytes": range_bytes, "shard_rows": shard_rows}
     parts = ranges(sources, min(room // _RANGE, range_bytes or room))
     plan = _plan(sources, reader, **asdict(counting), **sizes, field=field)
@@ -137,6 +138,9 @@ def _count(work: _Work, parts: Sequence[TextRange], sources: Sequence[tuple[str,
     )
     used = sum(file.stat().st_size for file in work.scratch.iterdir())
     shutil.rmtree(work.scratch)
+    for file in work.out.iterdir():
+        if durable.is_temporary(file.name):  # of a process that was killed
+            file.unlink()
     return CountedText(shards, used)
 
 

@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nextword.api import load
 from nextword.cluster.jobs import Stage, run
 from nextword.cluster.session import LOCAL, session
-from nextword.cluster.storage import check_nodes
+from nextword.cluster.storage import absolute, check_nodes
+from nextword.manifest import CONFIG
 from nextword.tasks.filter.markers import FOLDER
-from nextword.tasks.filter.run import RunReport, finish, locked, prepare
+from nextword.tasks.filter.run import RunReport, delete_leftovers, finish, locked, prepare
 from nextword.tasks.filter.settings import FilterSettings
 from nextword.tasks.filter.shards import Shard, ShardReport, filter_shard, plan
 from nextword.types import Json
@@ -48,19 +51,18 @@ def filter_on_cluster(
     Errors are those of ``filter_files``, and ClusterError.
     """
     begin = time.perf_counter()
-    models = [None if one is None else str(Path(one).resolve()) for one in (model, contrast)]
-    out = Path(out).resolve()
-    shards = plan([Path(one).resolve() for one in inputs], out)
+    shards = plan(inputs, out)
+    jobs = [shard._replace(source=absolute(shard.source), out=absolute(out))._asdict() for shard in shards]
+    main, other = absolute(model), None if contrast is None else absolute(contrast)
     with session(address) as cluster, locked(out):
-        seen = [str(Path(one) / "config.json") for one in models if one is not None]
-        check_nodes(cluster.nodes, [*seen, *(shard.source for shard in shards)], out)
-        lm, other = (None if one is None else load(one) for one in models)
-        assert lm is not None
-        known, drawn = prepare(
-            lm, shards, settings, out=out, contrast=other, sample=sample, seed=seed, cuts=cuts, say=say
-        )
-        made = {"model": models[0], "contrast": models[1], "settings": known.to_json()}
+        configs = [str(Path(one) / CONFIG) for one in (main, other) if one is not None]
+        check_nodes(cluster.nodes, [*configs, *(job["source"] for job in jobs)], Path(absolute(out)))
+        sampling: dict[str, Any] = {"sample": sample, "seed": seed, "cuts": cuts, "say": say}
+        second = None if other is None else load(other)
+        known, drawn = prepare(load(main), shards, settings, out=out, contrast=second, **sampling)
+        made = {"model": main, "contrast": other, "settings": known.to_json()}
         stage = Stage("filtering", FilterShard, made, actors=True)
-        reports = run(cluster, stage, [shard._asdict() for shard in shards], out / FOLDER, say)
-        whole = [ShardReport.from_json(report) for report in reports]
-        return finish(out, known, whole, sample=drawn, seconds=time.perf_counter() - begin)
+        found = run(cluster, stage, jobs, Path(absolute(out)) / FOLDER, say)
+        delete_leftovers(Path(out))
+        reports = [replace(ShardReport.from_json(one), shard=shard) for one, shard in zip(found, shards, strict=True)]
+        return finish(out, known, reports, sample=drawn, seconds=time.perf_counter() - begin)

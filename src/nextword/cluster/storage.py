@@ -41,6 +41,11 @@ def check_nodes(nodes: Sequence[Json], inputs: Sequence[str], out: Path) -> None
             written.unlink(missing_ok=True)
 
 
+def absolute(path: str | Path) -> str:
+    """The same path for processes that work elsewhere; links in it stay, as names may follow from them."""
+    return str(Path(path).absolute())
+
+
 def look(file: str, inputs: Sequence[str]) -> Json:
     """What a node sees: the token in ``file``, the sizes of ``inputs``; it leaves its own sign beside the file."""
     seen: Json = {"version": __version__, "token": None, "sizes": {}, "pid": os.getpid(), "error": None}

@@ -19,11 +19,13 @@ import numpy as np
 
 from nextword import durable, tensors
 from nextword.errors import EstimationError, UsageError
-from nextword.ngram.budget import LEAST, Budget, budget, part_tokens, shown
+from nextword.ngram.budget import BYTES_OF_WORD, LEAST, Budget, budget, part_tokens
 from nextword.ngram.ranges import over_ranges
 from nextword.ngram.runs import BLOCK_ROWS, Run, write_run
+from nextword.ngram.sizes import shown
 from nextword.ngram.sorting import combined, sort_keys
 from nextword.ngram.spill import Spiller, part_file, part_size, read_part, unigram_counts
+from nextword.ngram.train import Progress
 from nextword.ngram.windows import KeyLayout, window_keys
 from nextword.ngram.workplace import Workplace
 from nextword.text.blocks import Block
@@ -33,7 +35,6 @@ from nextword.text.pipeline import Pipeline
 from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Ids_T, Json
 
-Progress = Callable[[str], None]
 Result = TypeVar("Result")
 _WORDS = "words.safetensors"
 
@@ -69,8 +70,8 @@ class Limits:
 class Counted(NamedTuple):
     """A text that has been counted: its vocabulary, its words' counts, and runs with those of its windows.
 
-    unigrams: (V,) int64, how often each word occurs, ``<s>`` as often as there are sentences. capacity: rows of a range
-    that are merged at once. unended: the last line had no newline.
+    unigrams: (V,) int64, how often each word occurs, ``<s>`` as often as there are sentences. shares: of memory.
+    unended: the last line had no newline.
     """
 
     vocabulary: Vocabulary
@@ -79,11 +80,12 @@ class Counted(NamedTuple):
     runs: list[Run]
     sources: list[Json]
     unended: bool
-    capacity: int
+    shares: Budget
 
     def over(self, use: Callable[[Array], Result], *, threads: int) -> Iterator[Result]:
         """``use`` of the sorted rows of all windows, range after range; the rows are only lent."""
-        return over_ranges(self.runs, self.layout, use, capacity=self.capacity, threads=threads)
+        threads = min(threads, self.shares.threads)
+        return over_ranges(self.runs, self.layout, use, capacity=self.shares.capacity, threads=threads)
 
 
 def count_in_runs(
@@ -114,7 +116,7 @@ def count_in_runs(
     if not tokens:
         raise EstimationError("the training text is empty; give a file with at least one line")
     layout = KeyLayout(settings.order, len(vocabulary))
-    resident = sum(array.nbytes for array in (*vocabulary.arrays().values(), unigrams, new_ids))
+    resident = sum(array.nbytes for array in (*vocabulary.arrays().values(), new_ids)) + BYTES_OF_WORD * len(vocabulary)
     sizes = [part_size(part_file(place.directory, i)) for i in _left(place)]
     if limits.sizes is None:
         shares = budget(limits.memory, layout, resident, tokens, limits.threads, largest=max(sizes, default=0))
@@ -122,10 +124,10 @@ def count_in_runs(
         shares = limits.sizes[1]
     if settings.order > 1:
         cut = unended and settings.like_lmplz
-        _sort(place, new_ids, layout, shares.chunk_tokens, limits.threads, progress, cut=cut)
+        _sort(place, new_ids, layout, shares, progress, cut=cut)
     runs = [Run(_run_file(place, *span), layout) for span in place.state.get("runs", [])]
     sources = [{name: source[name] for name in ("path", "bytes", "sha256")} for source in place.state["sources"]]
-    return Counted(vocabulary, unigrams, layout, runs, sources, unended, shares.capacity)
+    return Counted(vocabulary, unigrams, layout, runs, sources, unended, shares)
 
 
 def _clean(place: Workplace) -> None:
@@ -198,17 +200,16 @@ def _check_sources(place: Workplace, corpus: Corpus, blocks: Iterable[Block], pr
 
 
 def _sort(
-    place: Workplace, new_ids: Ids_T, layout: KeyLayout, chunk_tokens: int, threads: int, progress: Progress, *,
-    cut: bool,
-) -> None:  # fmt: skip
+    place: Workplace, new_ids: Ids_T, layout: KeyLayout, shares: Budget, progress: Progress, *, cut: bool
+) -> None:
     """Turn the parts that are left into runs; ``cut``: the text's last ``</s>`` is not there."""
     left, total = _left(place), int(place.state.get("parts", 0))
-    spans = list(_spans(left, [part_size(part_file(place.directory, i)) for i in left], chunk_tokens))
+    spans = list(_spans(left, [part_size(part_file(place.directory, i)) for i in left], shares.chunk_tokens))
     if not spans:
         return
     room = 1 + max(tokens for _, tokens in spans)
     spare: SimpleQueue[tuple[Array, Array]] = SimpleQueue()
-    for _ in range(min(threads, len(spans))):
+    for _ in range(min(shares.threads, len(spans))):
         spare.put((np.empty((room, layout.words), np.uint64), np.empty((room, layout.words), np.uint64)))
 
     def work(span: tuple[int, int]) -> tuple[int, int]:
@@ -222,7 +223,7 @@ def _sort(
             spare.put(buffers)
         return span
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(shares.threads) as pool:
         futures = [pool.submit(work, span) for span, _ in spans]
         try:
             for future in futures:

@@ -85,18 +85,24 @@ class KenlmBinary:
         return int(kernels.word_id(self.is_trie, self.fields.ctypes.data, text.ctypes.data, len(word)))
 
     @cached_property
-    def vocabulary(self) -> Vocabulary:
-        """The words. Raises UsageError if the file was built without them, or without ``<s>`` or ``</s>``."""
+    def words(self) -> list[bytes]:
+        """The words, by id, in whatever encoding. UsageError if the file was built without them; StoreError."""
         if not self._has_words:
             raise UsageError(f"{self.path}: was built without its words (build_binary -v), so they cannot be listed")
         with self._named_errors():
             words = self.memory[self._words_begin :].tobytes().split(b"\0")[: self.size]
             if len(words) < self.size or words[0] != UNK.encode():
                 raise StoreError("its words are not where they should be")
+        return words
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The same as a vocabulary; UsageError without ``<s>`` or ``</s>``."""
         if not (self.bos and self.eos):
             raise UsageError(f"{self.path}: has no <s> or no </s>; estimate the model again, from sentences")
-        text = [word.decode(errors="surrogateescape") for word in words]
-        return Vocabulary.from_words(text, unk=0, bos=self.bos, eos=self.eos)
+        blob = np.frombuffer(b"".join(self.words), dtype=np.uint8).copy()
+        offsets = np.cumsum([0, *map(len, self.words)], dtype=np.int64)
+        return Vocabulary.from_bytes(blob, offsets, unk=0, bos=self.bos, eos=self.eos)
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:

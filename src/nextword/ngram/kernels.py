@@ -97,7 +97,7 @@ def search_bucket(typing_context, table, slot, lowest, mask):  # type: ignore[no
         word, lanes = ir.IntType(64), ir.VectorType(ir.IntType(64), BUCKET)
         address = builder.bitcast(builder.gep(view.data, [arguments[1]]), lanes.as_pointer())
         entries = builder.load(address, align=8)
-        lowest, mask = (_in_all_lanes(builder, lanes, argument) for argument in arguments[2:])
+        lowest, mask = (_in_all_lanes(builder, lanes, argument) for argument in arguments[2:])  # type: ignore[no-untyped-call]
         index = builder.sub(entries, lowest)
         mine = builder.icmp_unsigned("<=", index, mask)
         any_of = cgutils.get_or_insert_function(

@@ -108,7 +108,8 @@ def check_mergeable(models: Sequence[Any]) -> None:
     for i, model in enumerate(models, start=1):
         if not isinstance(model, BackoffModel):
             kind = getattr(model, "kind", type(model).__name__)
-            raise UsageError(f"model {i} ({kind}) is no n-gram model, and only these are merged; mix without --static")
+            what = "a quantised model" if kind.startswith("ngram-") else "no n-gram model"
+            raise UsageError(f"model {i} ({kind}) is {what}, and only n-gram models are merged; mix without --static")
 
 
 def _keys(model: BackoffModel, k: int, places: Array, ours: Array, size: int) -> Array:

@@ -41,7 +41,7 @@ def quantize(
     """
     if not isinstance(model, BackoffModel):
         raise UsageError(
-            f"a model of kind {model.kind!r} cannot be quantised; give one of kind 'ngram', or a neural one"
+            f"a model of kind {model.kind!r} cannot be quantised; give one of kind 'ngram' or a neural one"
         )
     if layout not in get_args(Layout):
         raise UsageError(f"layout {layout!r}: expected one of {', '.join(get_args(Layout))}")
@@ -114,8 +114,8 @@ class _Run:
             over = codebooks.refine(linked, k - 1, values, book.codes, threads=self.threads)
             if over and self.computed:
                 raise UsageError(
-                    f"{self.bits} bits are too few: after {over:,} contexts of {k - 1} words the rounded probabilities "
-                    "leave nothing for other words; give more bits, or backoff_bits"
+                    f"{self.bits} bits are too few for order {k}: after {over:,} of its contexts the rounded "
+                    "probabilities leave nothing for other words; give more bits, or backoff_bits"
                 )
         linked.p[low:high] = values[book.codes]
         return book

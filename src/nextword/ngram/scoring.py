@@ -5,7 +5,7 @@ costs a look-up is not the computing but the wait for a table larger than any ca
 its tokens and hands on a list of those that go on, so that it has no branch to be guessed wrongly at every other token.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -36,7 +36,7 @@ class _Scratch(NamedTuple):
     stands for ``<s>``. best: (R,) index of the longest n-gram that ends there. found: (R,) its order, 0 where there is
     no token. reach: (R,) how many words of context the token after may have. hashes: (R,) of the n-grams sought.
     before: (order + R,) the random number of each word as context, those of row r in ``before[order + r]``.
-    active: rows that seek a longer n-gram. slot, key, index: for each of these where to look, for what, and what was
+    active: rows that seek a longer n-gram. slot, key, number: for each of these where to look, for what, and what was
     found. late: those whose search goes on. missed: rows that found none, and take back-off weights. rows, weights: the
     rows that take one, and the contexts whose weight it is.
     """
@@ -50,7 +50,7 @@ class _Scratch(NamedTuple):
     active: Array
     slot: Array
     key: Array
-    index: Array
+    number: Array
     late: Array
     missed: Array
     rows: Array
@@ -72,7 +72,7 @@ def _scratch(order: int, tokens: int) -> _Scratch:
         active=numbers[3],
         slot=numbers[4],
         key=hashes[1],
-        index=hashes[2],
+        number=hashes[2],
         late=numbers[5],
         missed=numbers[6],
         rows=np.empty(order * rows, dtype=np.int64),
@@ -87,7 +87,7 @@ def _read(words: Ids_T, bos: int, eos: int, scratch: _Scratch) -> int:
     hashes, before, active, order = scratch.hashes, scratch.before, scratch.active, len(scratch.nodes)
     sentence, seeking = word_hash(bos), 0
     for row in range(1, len(words) + 1):
-        word = np.int64(words[row - 1])
+        word: Any = np.int64(words[row - 1])
         there = word >= 0
         first = (word == eos) | (word == bos)
         word = word if there else 0
@@ -121,15 +121,15 @@ def _ask(k: int, seeking: int, power: np.uint64, slots: int, bits: np.uint64, ta
 @njit(cache=True, nogil=True)
 def _look_up(seeking: int, mask: np.uint64, table: Array, scratch: _Scratch) -> None:
     """What the table has for each active row; the few whose search goes on beyond a bucket are looked up last."""
-    slot, key, index, late = scratch.slot, scratch.key, scratch.index, scratch.late
+    slot, key, number, late = scratch.slot, scratch.key, scratch.number, scratch.late
     n = 0
     for a in range(seeking):
-        index[a], ends = search_bucket(table, slot[a], key[a], mask)
+        number[a], ends = search_bucket(table, slot[a], key[a], mask)
         late[n] = a
-        n += (index[a] == _ZERO) & (not ends)
+        n += (number[a] == _ZERO) & (not ends)
     for b in range(n):
         a = late[b]
-        index[a] = search_on(table, slot[a], key[a], mask)
+        number[a] = search_on(table, slot[a], key[a], mask)
 
 
 @njit(cache=True, nogil=True)
@@ -138,12 +138,12 @@ def _enter(k: int, seeking: int, ngrams: int, scratch: _Scratch, missing: int) -
 
     Returns how many rows are active and missed. A (k + 1)-gram is there only if the k-grams that begin and end it are.
     """
-    active, index, missed = scratch.active, scratch.index, scratch.missed
+    active, number, missed = scratch.active, scratch.number, scratch.missed
     nodes, found, best = scratch.nodes, scratch.found, scratch.best
     hits = 0
     for a in range(seeking):
         row = active[a]
-        g = np.int64(index[a])
+        g: Any = np.int64(number[a])
         g = g if g < ngrams else 0
         there = g != 0
         nodes[k - 1, row] = g

@@ -20,8 +20,8 @@ from numba import njit
 
 from nextword import durable
 from nextword.errors import EstimationError, StoreError, UsageError
-from nextword.ngram.budget import shown
 from nextword.ngram.runs import get_varint, put_varint
+from nextword.ngram.sizes import shown
 from nextword.ngram.workplace import Workplace
 from nextword.text import encode
 from nextword.text.blocks import Block

@@ -1,25 +1,27 @@
 """Building the hash table of an n-gram model from its trie, on several threads.
 
-The table is cut into stretches. Whoever fills one walks the whole trie, in which n-grams of all orders follow from
-their contexts one after the other, and enters those that belong there; so no hash is ever stored, and threads write to
-different memory. The few entries that run over a stretch's end go in last.
+The table is cut into stretches. Whoever fills one goes through the whole trie, a few unigrams and all that begins with
+them at a time, and enters the n-grams that belong there; so only a few hashes are in memory, and threads write to
+different places. The few entries that run over a stretch's end go in last.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from nextword.ngram.arena import Arena
-from nextword.ngram.kernels import BUCKET, append_word, home_slot, index_bits, spread, word_hash
+from nextword.ngram.kernels import BUCKET, append_word, index_bits, slot_among, spread, word_hash
 from nextword.text.prefetch import prefetch
 from nextword.types import Array
 
 SLOTS_PER_NGRAM = 1.5
 MAX_SLOTS = 2**32 - 1
 _EMPTY = np.uint64(0)
-_AHEAD = 64  # entries whose slots are asked for before the first is entered
+_AHEAD = 256  # entries whose slots are asked for before the first is entered
+_TOGETHER = 1 << 14  # n-grams whose hashes are computed together
 
 
 def table_slots(ngrams: int) -> int:
@@ -73,38 +75,75 @@ def _fill(
     Returns (entry, slot) of those that would be pushed to ``high`` or beyond, and where they go on from.
     """
     order = len(starts) - 2
-    hashes = np.empty(order + 1, dtype=np.uint64)  # of the n-gram that the walk is at, and of its beginnings
-    child, end = np.empty((2, order + 1), dtype=np.int64)  # which of their children comes next, and the end of these
-    waiting = np.empty((_AHEAD, 2), dtype=np.uint64)
-    left = np.empty((64, 2), dtype=np.uint64)
+    waiting, left = np.empty((2, _AHEAD), dtype=np.uint64), np.empty((64, 2), dtype=np.uint64)
     asked = n = 0
-    for unigram in range(starts[2] if order > 1 else 0):
-        k = 1
-        hashes[1] = word_hash(unigram)
-        child[1], end[1] = first[unigram], first[unigram + 1]
-        while k > 0:
-            g = child[k]
-            if g == end[k]:
-                k -= 1
-                continue
-            child[k] += 1
-            h = append_word(hashes[k], word_hash(word[g]))
-            if k + 1 < order:
-                k += 1
-                hashes[k], child[k], end[k] = h, first[g], first[g + 1]
-            h = spread(h)
-            slot = home_slot(table, h)
-            if not np.uint64(low) <= slot < np.uint64(high):
-                continue
-            prefetch(table, np.int64(slot))
-            value = np.int64(values[g]) if len(values) else g
-            waiting[asked, 0], waiting[asked, 1] = (h << np.uint64(bits)) | np.uint64(value), slot
-            asked += 1
-            if asked == _AHEAD:
-                left, n = _insert(waiting[:asked], table, high, left, n)
-                asked = 0
-    left, n = _insert(waiting[:asked], table, high, left, n)
-    return left[:n]
+    begin, unigrams = 0, starts[2] if order > 1 else 0
+    while begin < unigrams:
+        g: Any = begin
+        end = _some_unigrams(begin, starts, first)
+        hashes = np.empty(end - begin, dtype=np.uint64)
+        for i in range(len(hashes)):
+            hashes[i] = word_hash(g + i)
+        begin = end
+        for _ in range(2, order + 1):
+            hashes = _hash_children(g, hashes, word, first)
+            g = np.int64(first[g])
+            i = 0
+            while i < len(hashes):
+                i, asked = _choose(hashes, i, values, g, bits, len(table), low, high, waiting, asked)
+                if asked == _AHEAD:
+                    left, n = _insert(waiting, asked, table, high, left, n)
+                    asked = 0
+    left, n = _insert(waiting, asked, table, high, left, n)
+    found: Array = left[:n]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _some_unigrams(begin: int, starts: Array, first: Array) -> int:
+    """Where to end with unigrams from ``begin`` on that have _TOGETHER n-grams, or one that has more."""
+    size = 0
+    end = begin
+    while end < starts[2] and size < _TOGETHER:
+        low: Any = end
+        high: Any = end + 1
+        for _ in range(len(starts) - 3):
+            low, high = np.int64(first[low]), np.int64(first[high])
+            size += high - low
+        end += 1
+    return end
+
+
+@njit(cache=True, nogil=True)
+def _hash_children(begin: int, hashes: Array, word: Array, first: Array) -> Array:
+    """Hashes of the n-grams that extend those numbered from ``begin`` on, whose own are given."""
+    low, high = np.int64(first[begin]), np.int64(first[begin + len(hashes)])
+    children = np.empty(high - low, dtype=np.uint64)
+    for i in range(len(children)):
+        children[i] = word_hash(word[low + i])
+    for i in range(len(hashes)):
+        h = append_word(hashes[i], _EMPTY)
+        for g in range(np.int64(first[begin + i]) - low, np.int64(first[begin + i + 1]) - low):
+            children[g] += h
+    return children
+
+
+@njit(cache=True, nogil=True)
+def _choose(
+    hashes: Array, i: int, values: Array, begin: int, bits: int, slots: int, low: int, high: int, waiting: Array, n: int
+) -> tuple[int, int]:
+    """Add (entry; slot) columns to the first ``n`` of ``waiting``, of the hashes from ``i`` on that belong there.
+
+    begin: number of the first hash's n-gram. Returns where to go on, and how many are waiting, at most _AHEAD.
+    """
+    while i < len(hashes) and n < _AHEAD:
+        h = spread(hashes[i])
+        slot = slot_among(slots, h)
+        value = np.uint64(values[begin + i]) if len(values) else np.uint64(begin + i)
+        waiting[0, n], waiting[1, n] = (h << np.uint64(bits)) | value, slot
+        n += (np.uint64(low) <= slot) & (slot < np.uint64(high))
+        i += 1
+    return i, n
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -124,13 +163,15 @@ def _push(entry, slot, table, high):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _insert(entries: Array, table: Array, high: int, left: Array, n: int) -> tuple[Array, int]:
-    """Insert (entry, slot) rows; what would be pushed to ``high`` or beyond is added to the ``n`` rows of ``left``.
+def _insert(waiting: Array, asked: int, table: Array, high: int, left: Array, n: int) -> tuple[Array, int]:
+    """Insert columns of ``waiting``, (entry; slot); what is pushed to ``high`` or beyond is added to ``left[:n]``.
 
     Returns ``left``, which may have been moved for more room, and its length.
     """
-    for i in range(len(entries)):
-        entry, slot = _push(entries[i, 0], np.int64(entries[i, 1]), table, high)
+    for i in range(asked):
+        prefetch(table, np.int64(waiting[1, i]))
+    for i in range(asked):
+        entry, slot = _push(waiting[0, i], np.int64(waiting[1, i]), table, high)
         if entry != _EMPTY:
             if n == len(left):
                 left = np.concatenate((left, left))

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nextword.ngram.backoff import BackoffModel
-from nextword.ngram.budget import DEFAULT_MEMORY, Budget, parse_size
+from nextword.ngram.budget import DEFAULT_MEMORY, Budget
 from nextword.ngram.counts import Counts, open_counts, require_settings
 from nextword.ngram.external import CountSettings, Limits, count_in_runs
 from nextword.ngram.levels import LevelFiles, Piece, piece_of
 from nextword.ngram.mapped import MappedArena
 from nextword.ngram.settings import NgramSettings, default_threads
+from nextword.ngram.sizes import parse_size
 from nextword.ngram.smoothing import Name, Smoothing
 from nextword.ngram.stupid import StupidBackoff
 from nextword.ngram.train import Progress, train_on_levels

@@ -227,7 +227,7 @@ def _unpack(
                 weigh(trie, k, node[0], children, node[1], weights[h : h + 1])
             begin = children[0, BEGIN]
             for i in range(min(children[0, END] - begin, end_of_order - at)):
-                suffix[at] = min(low + rank_of(words, children, 0, i), high - 1)
+                suffix[at] = max(min(low + rank_of(words, children, 0, i), high - 1), 0)
                 word[at] = word[suffix[at]]
                 log10[at] = book[code_of(words, layout, bits, begin + i)]
                 at += 1

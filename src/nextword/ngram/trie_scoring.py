@@ -44,7 +44,7 @@ def weigh(trie: Trie, k: int, nodes: Array, children: Array, suffixes: Array, ou
             left = left_of_suffix = 1.0
             for i in range(count):
                 left -= own_values[code_of(words, own_at, bits, begin + i)]
-                suffix = min(suffixes[b] + rank_of(words, children, b, i), last)
+                suffix = max(min(suffixes[b] + rank_of(words, children, b, i), last), 0)
                 left_of_suffix -= lower_values[code_of(words, lower_at, bits, suffix)]
             out[b] = left / left_of_suffix if left > 0 and left_of_suffix > 0 else 1.0
 
@@ -98,7 +98,7 @@ def distribution(histories: Ids_T, bos: int, eos: int, trie: Trie, out: Array) -
     contexts = contexts_of(lengths, lengths)
     nodes, found, length, children, _ = contexts
     layout, trie_words, unigrams, logs, bits = trie.layout, trie.words, trie.unigrams, trie.logs, trie.bits
-    words = np.empty((2, size), dtype=np.int32)  # of a context's children, and of its suffix's
+    words = np.zeros((2, size), dtype=np.int32)  # of a context's children, and of its suffix's
     weights, weight = np.empty(lengths + 1, dtype=np.float64), np.empty(1, dtype=np.float64)
     for b in range(len(histories)):
         found[0] = length[0] = row = 0
@@ -123,7 +123,7 @@ def distribution(histories: Ids_T, bos: int, eos: int, trie: Trie, out: Array) -
             of_k = children[k]
             begin, count = of_k[row, BEGIN], min(of_k[row, END] - of_k[row, BEGIN], size)
             for i in range(count):
-                rank: Any = min(rank_of(trie_words, of_k, row, i), siblings - 1)
+                rank: Any = max(min(rank_of(trie_words, of_k, row, i), siblings - 1), 0)
                 word = rank if k == 0 else words[(k + 1) & 1, rank]
                 words[k & 1, i] = word
                 out[b, word] = logs[k, code_of(trie_words, layout[k], bits, begin + i)] + weights[k + 1]

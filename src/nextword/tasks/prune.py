@@ -12,6 +12,11 @@ from nextword.ngram.marginals import History
 from nextword.store import StorableText
 from nextword.types import Json
 
+_REMEDIES = {
+    "mixture": "merge it first, by mix --static",
+    "ngram-trie": "prune the model that it was quantised from",
+    "ngram-hash": "prune the model that it was quantised from",
+}
 _ALL = 0.0  # a threshold that keeps everything
 _LONGEST = 1.2345678901234567e-300  # no threshold takes more characters to write
 
@@ -93,9 +98,7 @@ def _counter(costs: Removal) -> Callable[[float], list[int]]:
 def _check(model: object, entropy: float | None, target_size: int | None) -> None:
     if not isinstance(model, BackoffModel):
         kind = getattr(model, "kind", type(model).__name__)
-        remedy = (
-            "merge it first, by mix --static" if kind == "mixture" else "give an n-gram model that has probabilities"
-        )
+        remedy = _REMEDIES.get(kind, "give an n-gram model that has probabilities")
         raise UsageError(f"a {kind} model has no n-grams to be pruned by relative entropy; {remedy}")
     if (entropy is None) == (target_size is None):
         given = "neither" if entropy is None else "both"

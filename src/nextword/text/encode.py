@@ -6,11 +6,12 @@ they are needed.
 """
 
 from collections.abc import Callable
+
 import numpy as np
 from numba import njit
 
 from nextword.text.prefetch import prefetch
-from nextword.text.spans import MOST, NEWLINE, cut, hash_spans, hash_word
+from nextword.text.spans import MOST, NEWLINE, cut, eight_bytes_at, hash_spans, hash_word
 from nextword.types import Array, Bytes
 
 DONE, TABLE_FULL, RESERVED = 0, 1, 2
@@ -20,6 +21,7 @@ BOS, EOS = 1, 2  # the ids that a vocabulary of our own gives <s> and </s>
 _S32 = np.uint64(32)
 _EMPTY = np.uint64(0)
 _ONE = np.uint64(1)
+_HIGH_BITS = np.uint64(0x8080808080808080)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -73,7 +75,7 @@ def _look_up(table: Array, hashes: Array, n: int, vocabulary_size: int, unk: int
     for a in range(n):
         row = row_among(rows, hashes[a])
         h, word = table[row, 0], np.int64(table[row, 1])
-        ids[a] = word if (h == hashes[a]) & (0 <= word) & (word < vocabulary_size) else unk
+        ids[a] = word if (h == hashes[a]) & (word >= 0) & (word < vocabulary_size) else unk
         late[more] = a
         more += (h != hashes[a]) & (h != _EMPTY)
     for b in range(more):
@@ -124,6 +126,20 @@ def encode(
 
 
 @njit(cache=True, nogil=True)
+def _enter(word: Bytes, h: np.uint64, table: Array, blob: Bytes, offsets: Array, words: int) -> int:
+    """Id of a word with hash ``h``: that in the table, or ``words``, which it is given there and in ``blob``."""
+    row = probe(table, h, table.shape[0])
+    if table[row, 0] == h:
+        return int(table[row, 1])
+    table[row, 0], table[row, 1] = h, words
+    at = offsets[words]
+    for i in range(len(word)):
+        blob[at + i] = word[i]
+    offsets[words + 1] = at + len(word)
+    return words
+
+
+@njit(cache=True, nogil=True)
 def encode_growing(
     text: Bytes,
     begin: int,
@@ -150,28 +166,21 @@ def encode_growing(
         spans, begin, i = cut(text, begin, i, starts, ends)
         hash_spans(text, starts, ends, spans, hashes)
         _ask(table, hashes, spans)
+        some = ids[n : n + spans]
+        _look_up(table, hashes, spans, words, -1, some)
         for a in range(spans):
-            start, h = starts[a], hashes[a]
-            if h == _EMPTY:
-                ids[n] = EOS
-                n += 1
+            start = starts[a]
+            if ends[a] == start:
+                some[a] = EOS
                 continue
-            if words >= limit:
-                return TABLE_FULL, start, n, words
-            row = probe(table, h, table.shape[0])
-            if table[row, 0] == _EMPTY:
-                table[row, 0] = h
-                table[row, 1] = words
-                at = offsets[words]
-                for j in range(start, ends[a]):
-                    blob[at + j - start] = text[j]
-                words += 1
-                offsets[words] = at + ends[a] - start
-            word = np.int64(table[row, 1])
-            if word in (BOS, EOS) and not specials:
-                return RESERVED, start, n, words
-            ids[n] = word
-            n += 1
+            if some[a] < 0:
+                if words >= limit:
+                    return TABLE_FULL, start, n + a, words
+                some[a] = _enter(text[start : ends[a]], hashes[a], table, blob, offsets, words)
+                words += some[a] == words
+            if some[a] in (BOS, EOS) and not specials:
+                return RESERVED, start, n + a, words
+        n += spans
     if unended:
         ids[n] = EOS
         n += 1
@@ -205,7 +214,8 @@ def invalid_utf8(text: Bytes) -> int:
     while i < end:
         byte = text[i]
         if byte < 0x80:
-            i += 1
+            eight = i + 8 <= end and eight_bytes_at(text, i) & _HIGH_BITS == _EMPTY
+            i += 8 if eight else 1
             continue
         low, high = 0x80, 0xBF
         if 0xC2 <= byte <= 0xDF:

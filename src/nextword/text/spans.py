@@ -41,7 +41,7 @@ def _delimiters_at(typing_context, text, i):  # type: ignore[no-untyped-def]
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         lanes = ir.VectorType(ir.IntType(8), WINDOW)
-        data = builder.load(_address(context, builder, signature, arguments, lanes), align=1)
+        data = builder.load(_address(context, builder, signature, arguments, lanes), align=1)  # type: ignore[no-untyped-call]
         same = [builder.icmp_unsigned("==", data, ir.Constant(lanes, [byte] * WINDOW)) for byte in _DELIMITERS]
         while len(same) > 1:
             same.append(builder.or_(same.pop(0), same.pop(0)))
@@ -51,11 +51,11 @@ def _delimiters_at(typing_context, text, i):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _eight_bytes_at(typing_context, text, i):  # type: ignore[no-untyped-def]
+def eight_bytes_at(typing_context, text, i):  # type: ignore[no-untyped-def]
     """``text[i : i + 8]`` as a number, the first byte its lowest."""
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        return builder.load(_address(context, builder, signature, arguments, ir.IntType(64)), align=1)
+        return builder.load(_address(context, builder, signature, arguments, ir.IntType(64)), align=1)  # type: ignore[no-untyped-call]
 
     return types.uint64(text, types.intp), codegen
 
@@ -92,10 +92,10 @@ def hash_span(text, begin, end):  # type: ignore[no-untyped-def]
     """Hash of the word ``text[begin:end]``; never 0, which stands for an empty row in tables of words."""
     h = _ZERO
     while end - begin > 8:
-        h = h * _MULTIPLIER + _scramble(_eight_bytes_at(text, begin))
+        h = h * _MULTIPLIER + _scramble(eight_bytes_at(text, begin))
         begin += 8
     if begin + 8 <= len(text):
-        last = _eight_bytes_at(text, begin) & (_ALL >> np.uint64(8 * (8 - end + begin)))
+        last = eight_bytes_at(text, begin) & (_ALL >> np.uint64(8 * (8 - end + begin)))
     else:
         last = _ZERO
         for i in range(begin, end):
@@ -158,7 +158,7 @@ def hash_spans(text: Bytes, starts: Array, ends: Array, n: int, hashes: Array) -
     last = len(text) - 8
     for a in range(n):
         begin, length = starts[a], ends[a] - starts[a]
-        word = _eight_bytes_at(text, min(begin, last)) if last >= 0 else _ZERO
+        word = eight_bytes_at(text, min(begin, last)) if last >= 0 else _ZERO
         word &= _ALL >> np.uint64((64 - 8 * length) & 63)
         hashes[a] = _scramble(word if length > 0 else _ZERO)
         late[longer] = a

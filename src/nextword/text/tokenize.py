@@ -140,7 +140,8 @@ def tokenizer_from_config(config: Json, payloads: Mapping[str, bytes]) -> Tokeni
         if sentencepiece.PAYLOAD not in payloads:
             raise UsageError(f"the tokenizer's {sentencepiece.PAYLOAD} is missing; copy or train the model again")
         return sentencepiece.SentencePieceTokenizer(payloads[sentencepiece.PAYLOAD])
-    raise UsageError(f"a tokenizer is stored as one of the names {', '.join(NAMES)}, file, sentencepiece; not as {config}")
+    known = ", ".join((*NAMES, "file", "sentencepiece"))
+    raise UsageError(f"a tokenizer is stored as one of the names {known}; not as {config}")
 
 
 def one_line(text: str) -> str:

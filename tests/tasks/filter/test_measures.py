@@ -101,13 +101,31 @@ def test_contrast_by_hand():
 
 def test_contrast_spells_what_one_model_lacks():
     """An unknown word costs its spelling in the model that lacks it, so a small vocabulary does not win by it."""
-    first, second = model(), model(OTHER)
+    first, second = model(), model(["they read it"] * 9)
     texts = ["students opened their books", "they opened it"]
     found = of(first, texts, second)
     for i, text in enumerate(texts):
         ours, theirs = (one.evaluate(nextword.Corpus.from_text(text + "\n")) for one in (first, second))
+        assert theirs.oov > ours.oov == 0
         bits = [one.bits_per_byte * one.bytes for one in (ours, theirs)]
         assert found.contrast[i] == pytest.approx((bits[0] - bits[1]) / ours.tokens, abs=1e-4)
+
+
+def test_a_model_that_scores_whole_lines():
+    """What a model of another make offers; a line's score is its document's, whatever its tokens."""
+    lm = model()
+
+    class Lines:
+        kind, vocabulary = "lines", lm.model.vocabulary
+
+        def line_log_probs(self, text):
+            return np.array([lm.score(line.decode() + "\n") for line in text.split(b"\n")[:-1]])
+
+    foreign = nextword.LM(Lines(), lm.pipeline)
+    check_models(foreign)
+    texts = [text.replace("<s>", "zz").replace("</s>", "zz") for text in TEXTS]
+    for ours, theirs in zip(of(foreign, texts)[:5], of(lm, texts)[:5], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_joined_lines():

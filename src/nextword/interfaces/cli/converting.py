@@ -57,7 +57,7 @@ def convert(
             from nextword.store import check_target
 
             check_target(target)
-            reader = _pipeline(tokenizer, normalize, lowercase)
+            reader = make_pipeline(tokenizer, normalize, lowercase)
             LM(read_arpa(source), reader).save(target)
         else:
             raise UsageError(
@@ -67,7 +67,7 @@ def convert(
     note(f"wrote {target}", quiet=quiet)
 
 
-def _pipeline(tokenizer: str | None, normalize: str | None, lowercase: bool) -> "Pipeline":
+def make_pipeline(tokenizer: str | None, normalize: str | None, lowercase: bool) -> "Pipeline":
     """How the text that an ARPA file was made of is read."""
     from nextword.text.normalize import Normalizer
     from nextword.text.pipeline import Pipeline

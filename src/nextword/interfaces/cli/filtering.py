@@ -15,7 +15,7 @@ from nextword.interfaces.cli.tables import number, table
 
 if TYPE_CHECKING:
     from nextword.tasks.filter.run import RunReport
-    from nextword.tasks.filter.settings import FilterSettings
+    from nextword.tasks.filter.settings import Filterer, FilterSettings
 
 _QUANTILES = (10, 30, 50, 60, 90)
 
@@ -95,6 +95,12 @@ def filter_(
         OnError, typer.Option(help="At a record that cannot be used: stop, or skip it and list it in OUT/skipped.tsv.")
     ] = OnError.STOP,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace columns that are there already.")] = False,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Where DIR is a KenLM binary file: its words' tokenizer, such as a .model file.")
+    ] = None,
+    normalize: Annotated[
+        str | None, typer.Option(metavar="FORM", help="And its text's normalisation: ccnet, nfc, nfd, nfkc or nfkd.")
+    ] = None,
     ray: Ray = None,
     as_json: AsJson = False,
     threads: Threads = None,
@@ -107,8 +113,9 @@ def filter_(
     Example: nextword filter wiki5 crawl/ --out clean --max-perplexity 800
 
     Buckets as in cc_net: nextword filter wiki5 crawl/ --out clean --buckets folders
+
+    With a published model: nextword filter en.arpa.bin crawl/ --out clean --tokenizer en.sp.model --normalize ccnet
     """
-    from nextword.api import load
     from nextword.ngram.settings import default_threads
     from nextword.tasks.filter.run import filter_files
 
@@ -130,13 +137,14 @@ def filter_(
     )
     drawing: Drawing = {"sample": sample, "seed": seed, "cuts": cuts}
     if ray is not None:
-        refuse_beside_ray(threads=threads)
+        refuse_beside_ray(threads=threads, tokenizer=tokenizer, normalize=normalize)
         from nextword.cluster.filtering import filter_on_cluster
 
         with stages("filter", quiet=quiet) as say:
             report = filter_on_cluster(model, inputs, out, settings, address=ray, contrast=contrast, say=say, **drawing)
         return show(report, out, as_json=as_json, quiet=quiet)
-    lm, other = load(model), None if contrast is None else load(contrast)
+    lm, other = (None if one is None else open_filter(one, tokenizer, normalize) for one in (model, contrast))
+    assert lm is not None  # a model is always given; this tells mypy
     with watching(inputs, out, quiet) as (advance, say):
         report = filter_files(
             lm,
@@ -150,6 +158,22 @@ def filter_(
             **drawing,
         )
     show(report, out, as_json=as_json, quiet=quiet)
+
+
+def open_filter(path: Path, tokenizer: str | None, normalize: str | None) -> "Filterer":
+    """The model in a directory, or a KenLM binary file with the tokenizer and normaliser that options name."""
+    from nextword.api import load
+    from nextword.errors import UsageError
+    from nextword.ngram.kenlm_binary import is_kenlm_binary
+
+    if path.is_file() and is_kenlm_binary(path):
+        from nextword.interfaces.cli.converting import make_pipeline
+        from nextword.interfaces.foreign import ForeignFilter
+
+        return ForeignFilter(path, make_pipeline(tokenizer, normalize, False))
+    if tokenizer or normalize:
+        raise UsageError(f"--tokenizer and --normalize are for KenLM binary files; {path} is none, and has its own")
+    return load(path)
 
 
 def make_settings(

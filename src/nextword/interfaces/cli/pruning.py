@@ -9,8 +9,8 @@ import typer
 from nextword.interfaces.cli.files import check_target, is_arpa, open_lm, save_lm
 from nextword.interfaces.cli.options import AsJson, Quiet
 from nextword.interfaces.cli.progress import note, stages
-from nextword.interfaces.cli.sizes import parse_size
 from nextword.interfaces.cli.tables import table
+from nextword.ngram.sizes import parse_size
 
 if TYPE_CHECKING:
     from nextword.api import LM

@@ -9,7 +9,7 @@ import typer
 from nextword.interfaces.cli.files import check_target, is_arpa, save_lm
 from nextword.interfaces.cli.options import Field, Memory, Quiet, Resume, Temp, Threads
 from nextword.interfaces.cli.progress import bar, note, stages
-from nextword.interfaces.cli.sizes import parse_size
+from nextword.ngram.sizes import parse_size
 
 _OPTIONS_OF = {  # option → its usual value, and the smoothings that heed it
     "alpha": (1.0, ("add",)),

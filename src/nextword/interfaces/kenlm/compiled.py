@@ -59,16 +59,6 @@ def _many_trie(context, text, ends, texts, out):  # type: ignore[no-untyped-def]
     kernels.score_many(TRIE, context, text, ends, texts, out)
 
 
-@njit(cache=True)
-def _every_probing(context, state, words, out):  # type: ignore[no-untyped-def]
-    kernels.every(PROBING, context, state, words, out)
-
-
-@njit(cache=True)
-def _every_trie(context, state, words, out):  # type: ignore[no-untyped-def]
-    kernels.every(TRIE, context, state, words, out)
-
-
 class Calls(NamedTuple):
     """Entry points for one kind of model; addresses are int. See ``kernels``.
 
@@ -93,10 +83,3 @@ def many_call(kind: int) -> Callable[[int, bytes, int, int, int], None]:
     """(context, sentences end to end, address of their ends, how many, address of the scores); lets threads run."""
     function = (_many_ours, _many_probing, _many_trie)[kind]
     return entry_point(function, types.int64, BYTES, types.int64, types.int64, types.int64)
-
-
-@cache
-def every_call(kind: int) -> Callable[[int, bytes, int, int], None]:
-    """(context, state, how many words, address of their log10 probabilities); for KenLM's files."""
-    function = _every_trie if kind == TRIE else _every_probing
-    return entry_point(function, types.int64, BYTES, types.int64, types.int64)

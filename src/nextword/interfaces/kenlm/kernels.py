@@ -67,23 +67,14 @@ def step(kind, context, state, word):  # type: ignore[no-untyped-def]
 
 @njit(forceinline=True)
 def _advance(kind, context, state, held, new):  # type: ignore[no-untyped-def]
-    """log10 p(new | the ``held`` words of a state), float32; the longest n-gram found; words of the state at STATE.
-
-    Hash tables are asked for the n-grams of all orders at once; the longer ones may turn out not to be needed.
-    """
+    """log10 p(new | the ``held`` words of a state), float32; the longest n-gram found; words of the state at STATE."""
     top, fields, out = load_int64(context), context + 8 * CONTEXT, load_int64(context + 8 * STATE)
     known, weights = min(held, top - 1), out + 4 * top
-    fetch_unigram(kind, fields, new)
     work = rows_at(load_int64(context + 8 * SCRATCH), IDS + 1 + top, top + BLOCK + 1)
     hashes = work.view(np.uint64)
-    power = MULTIPLIER
+    fetch_unigram(kind, fields, new)
     if kind != TRIE:
-        a, b, _ = root(kind, fields, new)
-        for order in range(2, known + 2):
-            before = np.int64(load_uint32(state + 4 * (order - 2)))
-            a, b = ask(kind, fields, order, power, a, b, before)
-            hashes[NODE_A, order], work[NODE_B, order] = a, b
-            power *= MULTIPLIER
+        _ask_all(kind, fields, state, known, new, work[NODE_B], hashes[NODE_A])
     prob, backoff = value(kind, fields, top, 1, new)
     store_uint32(out, np.uint32(new))
     store_float32(weights, backoff)
@@ -116,10 +107,14 @@ def _advance(kind, context, state, held, new):  # type: ignore[no-untyped-def]
 
 
 @njit(forceinline=True)
-def every(kind, context, state, words, out):  # type: ignore[no-untyped-def]
-    """log10 p(word | state) of every id below ``words``, float32, at ``out``."""
-    for word in range(words):
-        store_float32(out + 4 * word, _advance(kind, context, state.address, state.count >> 3, word)[0])
+def _ask_all(kind, fields, state, known, new, b, a):  # type: ignore[no-untyped-def]
+    """Ask a hash table for the n-grams of all orders at once, though the longer ones may turn out not to be needed."""
+    power = MULTIPLIER
+    node, other, _ = root(kind, fields, new)
+    for order in range(2, known + 2):
+        node, other = ask(kind, fields, order, power, node, other, np.int64(load_uint32(state + 4 * (order - 2))))
+        a[order], b[order] = node, other
+        power *= MULTIPLIER
 
 
 @njit(forceinline=True)

@@ -10,6 +10,7 @@ from numba import njit
 
 from nextword.ngram import kenlm_kernels, kernels
 from nextword.ngram.addresses import (
+    bits_float,
     bytes_at,
     fetch,
     float_bits,
@@ -134,9 +135,15 @@ def value(kind, fields, top, order, place):  # type: ignore[no-untyped-def]
         return kenlm_kernels.trie_value(fields, top, order, place)
     below = _head(fields, BELOW)
     if place >= below:
-        return load_float32(_head(fields, LEAF) + 4 * (place - below)), _NO_EXTENSION
+        return _negative(_head(fields, LEAF) + 4 * (place - below)), _NO_EXTENSION
     address = _head(fields, INNER) + 8 * place
-    return load_float32(address), load_float32(address + 4)
+    return _negative(address), load_float32(address + 4)
+
+
+@njit(forceinline=True)
+def _negative(address):  # type: ignore[no-untyped-def]
+    """A log10 probability; 0 is -0.0, as from KenLM."""
+    return bits_float(load_uint32(address) | _MINUS_ZERO)
 
 
 @njit(forceinline=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nextword.errors import NextwordError
 from nextword.interfaces.kenlm import kernels
-from nextword.interfaces.kenlm.compiled import Calls, common_calls, every_call, many_call
+from nextword.interfaces.kenlm.compiled import Calls, common_calls, many_call
 from nextword.interfaces.kenlm.lookups import STREAMED
 from nextword.interfaces.kenlm.opening import Opened, open_model
 from nextword.interfaces.kenlm.state import Config, FullScoreReturn, State
@@ -102,7 +102,7 @@ class Model:
     def scores(self, sentences: Iterable[str | bytes], *, threads: int = 1) -> Float_T:
         """``score`` of many sentences, (N,) float32, on several threads. Beyond KenLM."""
         texts = [_bytes(sentence).partition(b"\0")[0] for sentence in sentences]
-        if self._opened.kind == STREAMED:
+        if threads <= 1 or self._opened.kind == STREAMED:
             return np.array([self.score(text) for text in texts], dtype=np.float32)
         ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         joined, found = b"".join(texts), np.empty(len(texts), dtype=np.float32)
@@ -113,8 +113,8 @@ class Model:
             addresses = ends.ctypes.data + 8 * begin, end - begin, found.ctypes.data + 4 * begin
             call(arrays["context"].ctypes.data, joined, *addresses)
 
-        cuts = np.linspace(0, len(texts), max(threads, 1) + 1).astype(int).tolist()
-        with ThreadPoolExecutor(max(threads, 1)) as pool:
+        cuts = np.linspace(0, len(texts), threads + 1).astype(int).tolist()
+        with ThreadPoolExecutor(threads) as pool:
             list(pool.map(run, cuts[:-1], cuts[1:]))
         return found
 
@@ -133,7 +133,7 @@ class Model:
             history[0, len(history[0]) - len(words) :] = words[::-1]
             found[:] = model.log_probs(history)[0] / LN10
         else:
-            every_call(self._opened.kind)(self._context, state._packed, len(found), found.ctypes.data)
+            found[:] = [self._step(self._context, state._packed, word)[0] for word in model.words]
             found[model.bos] = -np.inf
         return found
 

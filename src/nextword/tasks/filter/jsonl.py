@@ -53,7 +53,7 @@ class _Reading:
         self._path, self._advance = path, advance
         self.source: Source | None = None
         self.error: TextError | None = None
-        self._line = 0
+        self._last: Block | None = None
 
     def blocks(self) -> Iterator[Block]:
         """Whole lines, in order."""
@@ -61,7 +61,7 @@ class _Reading:
             digest = Digest(worker)
             try:
                 for block in read_blocks(self._path, digest.watch(read_chunks(self._path, self._advance))):
-                    self._line = block.line + block.text.count(b"\n")
+                    self._last = block
                     yield block
             except TextError as error:
                 self.error = error
@@ -70,7 +70,8 @@ class _Reading:
 
     def rest_lost(self) -> Skipped:
         """The error as a record that is skipped; of a file that cannot be read on the rest is lost."""
-        return Skipped(self._line, f"{self.error}; the rest of the file is lost")
+        line = 1 if self._last is None else self._last.line + self._last.text.count(b"\n")
+        return Skipped(line, f"{self.error}; the rest of the file is lost")
 
 
 def read_chunks(path: Path, advance: Advance) -> Iterator[bytes]:

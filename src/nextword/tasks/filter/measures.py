@@ -1,7 +1,7 @@
 """How well a model predicts documents, each for itself: perplexity, bits per byte, and the contrast of two models."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,11 +12,26 @@ from nextword.tasks.filter import sums
 from nextword.tasks.filter.documents import Documents
 from nextword.tasks.filter.settings import Filterer
 from nextword.tasks.reading import StreamScorer, score_sentences, split_sentences
+from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Float_T, Ids_T
 
 DIGITS = 4  # after the point, of a figure as it is written and compared
 _MARK = re.compile(rb"(?<![^\0\t\n\r ])(</?)s>(?![^\0\t\n\r ])")
 _UNSPELLABLE = rb"\1" + b"\x01>"
+
+
+@runtime_checkable
+class LineScorer(Protocol):
+    """A model of another make, which tells the probabilities of whole lines."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Its words."""
+        ...
+
+    def line_log_probs(self, text: bytes) -> Float_T:
+        """Log-probability, nats, of each line of tokens and its ``</s>``, (lines,); from any thread."""
+        ...
 
 
 class Measures(NamedTuple):
@@ -83,7 +98,7 @@ def measure(lm: Filterer, documents: Documents, contrast: Filterer | None = None
 def check_models(lm: Filterer, contrast: Filterer | None = None) -> None:
     """Raises UsageError for a model without probabilities, or two that read text in different ways."""
     for one in (lm, contrast):
-        if one is not None and not isinstance(one.model, LanguageModel):
+        if one is not None and not isinstance(one.model, LanguageModel | LineScorer):
             kind = getattr(one.model, "kind", type(one.model).__name__)
             raise UsageError(
                 f"a {kind} model gives scores that do not sum to 1, so there is no perplexity to filter by"
@@ -108,7 +123,7 @@ def _sums(lm: Filterer, spaced: bytes, lines: Array, sizes: Array) -> _Sums:
     ids, unknown, _ = vocabulary.encode(spaced)
     eos, unk = (-1 if i is None else i for i in (vocabulary.eos, vocabulary.unk))
     nats, (tokens, oov, known, spelling) = np.zeros(len(lines)), np.zeros((4, len(lines)), dtype=np.int64)
-    scores = _log_probs(lm.model, ids, lines)
+    scores = _log_probs(lm.model, spaced, ids, lines)
     sums.add_up(ids, scores, eos, unk, vocabulary.byte_lengths, lines, nats, tokens, oov, known)
     if unknown:
         sums.count_spelling(np.frombuffer(spaced, dtype=np.uint8), sizes, spelling)
@@ -123,8 +138,15 @@ def _sizes(text: bytes, lines: Array) -> Array:
     return sizes
 
 
-def _log_probs(model: Any, ids: Ids_T, lines: Array) -> Float_T:
-    """Log-probability of each token, (T,) nats, in one call where the model has that door."""
+def _log_probs(model: Any, spaced: bytes, ids: Ids_T, lines: Array) -> Float_T:
+    """Log-probability of each token, (T,) nats, in one call where the model has that door.
+
+    That of a line as a whole stands at its ``</s>``: it is the documents' sums that count.
+    """
+    if isinstance(model, LineScorer):
+        scores = np.zeros(len(ids))
+        scores[ids == model.vocabulary.eos] = model.line_log_probs(spaced)
+        return scores
     if isinstance(model, StreamScorer):
         return model.stream_log_probs(ids)
     sentences = split_sentences(ids, model.vocabulary.eos)

@@ -112,10 +112,8 @@ def prepare(
     """
     path, asked = Path(out), Path(out) / SETTINGS
     check_models(lm, contrast)
-    if (contrast is not None) != settings.contrast:
-        raise UsageError("settings.contrast says whether a second model is given, and here it does not agree")
     (path / markers.FOLDER).mkdir(parents=True, exist_ok=True)
-    _delete_leftovers(path)
+    delete_leftovers(path)
     warm(lm, contrast)
     request: Json = {"settings": settings.to_json(), "sha256": identity(settings, lm, contrast)}
     if settings.cut is not None or cuts is not None:
@@ -200,7 +198,7 @@ def _check_same(out: Path, earlier: Json, request: Json) -> None:
     raise UsageError(f"{out}: was filtered with other settings ({what}); choose another --out or empty it")
 
 
-def _delete_leftovers(out: Path) -> None:
+def delete_leftovers(out: Path) -> None:
     """Delete what killed runs have left. Only a run that has ``out`` locked may."""
     for file in out.rglob(".nextword-*.tmp"):
         if durable.is_temporary(file.name):

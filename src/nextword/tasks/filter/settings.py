@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from nextword.durable import sha256
 from nextword.errors import UsageError
-from nextword.model import LanguageModel, Scorer
 from nextword.text.pipeline import Pipeline
 from nextword.types import Json
 
@@ -20,10 +19,13 @@ Use = Literal["keep", "folders", "column"]
 
 
 class Filterer(Protocol):
-    """A model and how it reads text; ``nextword.LM`` is one. info: its ``config.json``, if it was opened from disk."""
+    """A model and how it reads text; ``nextword.LM`` is one. info: its ``config.json``, if it was opened from disk.
+
+    model: a LanguageModel, or a ``measures.LineScorer`` with a vocabulary.
+    """
 
     @property
-    def model(self) -> LanguageModel[Any] | Scorer[Any]: ...  # noqa: D102
+    def model(self) -> Any: ...  # noqa: D102
     @property
     def pipeline(self) -> Pipeline: ...  # noqa: D102
     @property
@@ -135,7 +137,12 @@ class FilterSettings:
 
 
 def identity(settings: FilterSettings, lm: Filterer, contrast: Filterer | None = None) -> str:
-    """SHA-256 of all that an output depends on beside its input: the settings and the models."""
+    """SHA-256 of all that an output depends on beside its input: the settings and the models.
+
+    Raises UsageError where a second model is given and the settings do not say so, or the other way round.
+    """
+    if (contrast is not None) != settings.contrast:
+        raise UsageError("settings.contrast says whether a second model is given, and here it does not agree")
     models = [model_identity(one) for one in (lm, contrast) if one is not None]
     return sha256([json.dumps([settings.to_json(), models], sort_keys=True).encode()])
 

@@ -31,7 +31,7 @@ def sort(settings: FilterSettings, measures: Measures) -> Sorted:
         kept &= values <= (np.inf if limit.maximum is None else limit.maximum)
     if settings.cut is not None and settings.cut.points is not None:
         values = measures.column(settings.cut.column)
-        bucket = np.searchsorted(settings.cut.points, np.where(np.isfinite(values), values, np.inf), side="right")
+        bucket = np.searchsorted(settings.cut.points, values, side="right")  # to which NaN is beyond all points
         if settings.cut.use == "keep":
             kept &= bucket == 0
     return Sorted(kept, bucket)
