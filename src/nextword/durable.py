@@ -64,10 +64,15 @@ def syncing(descriptor: int) -> Iterator[None]:
     os.fsync(descriptor)
 
 
+def temporary_name(directory: Path) -> Path:
+    """A new name in ``directory`` that ``is_temporary`` knows again."""
+    return directory / f".nextword-{secrets.token_hex(8)}.tmp"
+
+
 @contextmanager
 def temporary(directory: Path) -> Iterator[Path]:
     """A new name in ``directory``, for a file that is renamed before the end; if it is still there then, it goes."""
-    file = directory / f".nextword-{secrets.token_hex(8)}.tmp"
+    file = temporary_name(directory)
     try:
         yield file
     finally:

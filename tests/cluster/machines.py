@@ -19,7 +19,7 @@ CLOSE_WATCH = {  # dead nodes are noticed within two seconds, where Ray would ta
     "health_check_failure_threshold": 3,
 }
 NODE = {"num_cpus": 1, "object_store_memory": 80 << 20, "memory": 2 << 30}
-PATIENCE = 100  # seconds for anything; what takes longer has hung
+PATIENCE = 180  # seconds for anything; what takes longer has hung
 
 
 class Machines:

@@ -12,7 +12,6 @@ pytest.importorskip("ray")
 pytest.importorskip("pyarrow")
 
 from cluster.machines import Running, kill_at_work
-
 from nextword.cluster.counting import count_on_cluster
 from nextword.cluster.scratch import FOLDER, open_scratch
 from nextword.cluster.tasks import CountWords

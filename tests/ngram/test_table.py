@@ -3,8 +3,9 @@
 import itertools
 
 import numpy as np
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from numba import njit
 
 from nextword.ngram import kernels, table
 from nextword.ngram.arena import Arena
@@ -101,3 +102,46 @@ def test_entries_that_run_over_a_stretch_or_the_end_are_found(monkeypatch):
     monkeypatch.setattr(table, "SLOTS_PER_NGRAM", 1.02)  # almost full: entries are many buckets from home
     full = build_table(starts, word, first, threads=2)
     assert all(kernels.find(full, bits, np.uint64(polynomial(n)), len(ordered)) == ordered.index(n) for n in ngrams)
+
+
+@given(st.integers(1, 40), st.integers(0, 2**64 - 1), st.sampled_from([0, 8, 16]), st.data())
+def test_a_bucket_is_searched_as_one_by_one(bits, h, slot, data):
+    """The entries lie anywhere, or next to those that are sought; in a sound table at most one of them is."""
+    mask, others = 2**bits - 1, [2**64 - 1] * 8
+    lowest = h << bits & (WORD_64 - 1)
+    close = [lowest, lowest | 1, lowest | mask, max(lowest - 1, 0), min((lowest | mask) + 1, WORD_64 - 1)]
+    entry = st.one_of(st.integers(0, 2**64 - 1), st.sampled_from(close))
+    entries = data.draw(st.lists(entry, min_size=8, max_size=8))
+    mine = [entry & mask for entry in entries if lowest <= entry <= lowest | mask]
+    assume(len(mine) <= 1)
+    held = np.array([*others[:slot], *entries, *others[: 16 - slot]], dtype=np.uint64)
+    found = one_bucket(held, slot, np.uint64(lowest), np.uint64(mask))
+    assert found == (sum(mine), any(entry < lowest for entry in entries))
+
+
+@njit
+def one_bucket(held, slot, lowest, mask):
+    return kernels.search_bucket(held, slot, lowest, mask)
+
+
+def test_buckets_are_lines_of_the_cache_and_hold_the_largest_of_their_entries():
+    ngrams = [(i, j) for i in range(60) for j in range(60)]
+    starts, word, first, ordered = trie(ngrams, 60, 2)
+    built = build_table(starts, word, first, threads=3)
+    assert built.ctypes.data % 64 == 0
+    assert len(built) % kernels.BUCKET == 0
+    buckets = built.reshape(-1, kernels.BUCKET)
+    assert (buckets[:, 1:] <= buckets[:, :-1]).all()  # sorted, the empty slots last
+    bits, home = int(kernels.index_bits(len(ordered))), {}
+    with np.errstate(over="ignore"):
+        for n in ngrams:
+            h = kernels.spread.py_func(np.uint64(polynomial(n)))
+            entry = (int(h) << bits | ordered.index(n)) % WORD_64
+            home[entry] = int(kernels.home_slot.py_func(built, h)) // kernels.BUCKET
+    away = 0
+    for at, bucket in enumerate(buckets.tolist()):
+        for entry in filter(None, bucket):
+            passed = range(home[entry], at) if home[entry] <= at else [*range(home[entry], len(buckets)), *range(at)]
+            assert all(buckets[i, -1] > entry for i in passed)
+            away += len(passed)
+    assert away > 0  # some were pushed on, or this tells nothing

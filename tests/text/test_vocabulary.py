@@ -152,3 +152,50 @@ def test_a_damaged_table_neither_hangs_nor_gives_ids_that_are_none():
     beyond = damaged(lambda table: table[:, 1].fill(99))
     assert beyond.encode(b"opened laptops\n").ids.tolist() == [0, 0, 2]
     assert (beyond["opened"], "opened" in beyond) == (0, False)
+
+
+class TestCompact:
+    WORDS = ("<unk>", "<s>", "</s>", "a", "zébra", "x" * 300)
+
+    def test_it_is_the_same_vocabulary(self):
+        vocabulary = Vocabulary.from_words(self.WORDS)
+        compact = vocabulary.compact()
+        again = Vocabulary.from_arrays(compact.stored(), compact.specials())
+        for one in (compact, again, again.compact()):
+            assert (one.words, len(one), one.specials()) == (vocabulary.words, 6, vocabulary.specials())
+            assert (one["zébra"], one["nope"], "a" in one, one.word(5)) == (4, 0, True, "x" * 300)
+            assert one.encode(b"a nope\n").ids.tolist() == [3, 0, 2]
+            assert one.byte_lengths.tolist() == vocabulary.byte_lengths.tolist()
+            assert set(one.stored()) == {"words", "lengths"}
+            for name, array in vocabulary.arrays().items():
+                np.testing.assert_array_equal(one.arrays()[name], array)
+
+    @pytest.mark.parametrize(("longest", "kind"), [(255, "u1"), (256, "u2"), (65536, "u4")])
+    def test_lengths_take_few_bytes(self, longest, kind):
+        compact = Vocabulary.from_words(["<unk>", "<s>", "</s>", "x" * longest]).compact()
+        assert compact.stored()["lengths"].dtype == kind
+        assert compact.word(3) == "x" * longest
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"lengths": np.array([5, 3, 4, 2], dtype=np.uint8)},
+            {"lengths": np.array([5, 3, 4], dtype=np.uint8)},
+            {"lengths": np.array([5, 3, 4, 1], dtype=np.int64)},
+            {"words": np.zeros(13, dtype=np.int8)},
+        ],
+    )
+    def test_arrays_that_do_not_fit(self, changes):
+        arrays = Vocabulary.from_words(["<unk>", "<s>", "</s>", "a"]).compact().stored()
+        with pytest.raises(VocabularyError) as caught:
+            Vocabulary.from_arrays(arrays | changes, {"unk": 0, "bos": 1, "eos": 2})
+        assert str(caught.value) == "the vocabulary's arrays do not fit together: train or copy the model again"
+
+    def test_words_that_have_become_the_same(self):
+        arrays = Vocabulary.from_words(["<unk>", "<s>", "</s>", "a", "b"]).compact().stored()
+        words = arrays["words"].copy()
+        words[-1] = ord("a")
+        vocabulary = Vocabulary.from_arrays(arrays | {"words": words}, {"unk": 0, "bos": 1, "eos": 2})
+        with pytest.raises(VocabularyError) as caught:
+            vocabulary["a"]
+        assert str(caught.value) == "the vocabulary's words are damaged: train or copy the model again"

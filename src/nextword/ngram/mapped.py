@@ -49,10 +49,14 @@ class MappedArena(Arena):
         size = prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
         if size < _SMALL:
             return np.zeros(shape, dtype=dtype)
-        with durable.temporary(self._directory) as file:
+        file = durable.temporary_name(self._directory)
+        try:
             with file.open("x+b") as stream:
                 _allocate(stream.fileno(), size, file)
-            return map_and_forget(file, dtype, self._use, known=False).reshape(shape)
+        except OSError:
+            file.unlink(missing_ok=True)
+            raise
+        return map_and_forget(file, dtype, self._use, known=False).reshape(shape)
 
     zeros = empty
 

@@ -124,8 +124,9 @@ def discard(directory: Path) -> None:
             return
         (directory / MANIFEST).unlink(missing_ok=True)  # first, so that no half of it is ever gone on with
         for file in list(directory.iterdir()):
-            if _is_ours(file):
-                file.unlink()
+            with suppress(PermissionError):  # Windows: an array of a model that is still in use is mapped to it
+                if _is_ours(file):
+                    file.unlink()
         with suppress(OSError):
             directory.rmdir()
 

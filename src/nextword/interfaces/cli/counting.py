@@ -70,10 +70,16 @@ def count(
         refuse_beside_ray(temp=temp, resume=resume, threads=threads)
         from nextword.cluster import counting
 
-        room, where = memory or counting.DEFAULT_MEMORY, {"field": field, "address": ray}
         with stages("count", quiet=quiet) as say:
             made = counting.count_on_cluster(
-                text, out, settings=settings, pipeline=pipeline, memory=room, say=say, **where
+                text,
+                out,
+                settings=settings,
+                pipeline=pipeline,
+                memory=memory or counting.DEFAULT_MEMORY,
+                field=field,
+                address=ray,
+                say=say,
             )
     else:
         with bar(corpus, text, "reading", quiet=quiet) as watched:
