@@ -31,7 +31,7 @@ from harness.timing import Run, alternate, command, median
 
 from nextword.api import load, train
 from nextword.cluster import scratch as files
-from nextword.cluster.tasks import CountWords, MergeWords, WriteRun, WriteShard
+from nextword.cluster.tasks import CountWords, MergeWords, WriteRuns, WriteShard
 from nextword.ngram.counts import merge_word_counts, vocabulary_of
 from nextword.ngram.ranges import key_ranges
 from nextword.ngram.runs import Run as SortedRun
@@ -50,7 +50,8 @@ SHARED = Path(os.environ.get("NEXTWORD_SHARED", Path(__file__).resolve().parents
 NOVELS = SHARED / "data" / "novels" / "novels.txt.gz"
 ORDER = 5
 PARTS = 32  # of the text, for growth
-RANGE = 44 << 20  # bytes that a job reads at 1 GB of memory
+MEMORY = 1 << 30  # of a core
+RANGE = MEMORY // 24  # bytes that a job reads
 DOCUMENT = 20  # lines
 
 
@@ -153,16 +154,17 @@ def _stages(text: Path, scratch: Path, out: Path) -> Iterator[tuple[str, float, 
     vocabulary, counts = vocabulary_of(merge_word_counts([files.read_words(scratch / "merged")]))
     files.write_vocabulary(scratch, files.Known(vocabulary, counts))
     yield "vocabulary", time.process_time() - begin, on_disk(scratch, "words-*"), on_disk(scratch, "vocabulary")
-    runs = [f"run-{i}" for i in range(len(parts))]
-    jobs = [{"range": list(part), "file": name} for part, name in zip(parts, runs, strict=True)]
-    yield "windows", used(WriteRun(**where, **reading, order=ORDER), jobs), size, on_disk(scratch, "run-*")
+    jobs = [{"range": list(part), "name": f"run-{i}"} for i, part in enumerate(parts)]
+    task = WriteRuns(**where, **reading, order=ORDER, memory=MEMORY)
+    yield "windows", used(task, jobs), size, on_disk(scratch, "run-*")
+    runs = sorted(file.name for file in scratch.glob("run-*-*"))
     layout = KeyLayout(ORDER, len(vocabulary))
     opened = [SortedRun(scratch / name, layout) for name in runs]
     bounds = key_ranges(opened, max(1 << 20, sum(map(len, opened)) // 16))
     keys = [[None if key is None else [int(word) for word in key] for key in pair] for pair in bounds]
     jobs = [{"keys": pair, "file": f"ngrams-{i:05}.parquet"} for i, pair in enumerate(keys)]
-    task = WriteShard(**where, out=str(out), order=ORDER, vocabulary_size=len(vocabulary), runs=runs)
-    yield "merging", used(task, jobs), on_disk(scratch, "run-*"), on_disk(out, "*.parquet")
+    merging = WriteShard(**where, out=str(out), order=ORDER, vocabulary_size=len(vocabulary), runs=runs)
+    yield "merging", used(merging, jobs), on_disk(scratch, "run-*"), on_disk(out, "*.parquet")
 
 
 def used(task: Callable[[dict[str, object]], object], jobs: Sequence[dict[str, object]]) -> float:

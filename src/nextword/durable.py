@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, TypeAlias
 
 from nextword.errors import NextwordError, StoreError
 
@@ -77,6 +77,36 @@ def temporary(directory: Path) -> Iterator[Path]:
         yield file
     finally:
         file.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacement(path: Path) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of ``path``, synced, at the end; if something is raised, it goes.
+
+    Its name tells what it was to replace, and it is locked, so what a killed process has left beside ``path`` goes when
+    ``path`` is next written, and what another is writing stays. Windows lacks the lock, and deletes no open file.
+    """
+    begin = f".nextword-{sha256([path.name.encode()])[:8]}"
+    for stale in path.parent.glob(f"{begin}????????.tmp"):
+        with suppress(OSError), stale.open("rb") as left:
+            _lock(left.fileno())
+            stale.unlink()
+    file = path.parent / f"{begin}{secrets.token_hex(4)}.tmp"
+    try:
+        with file.open("xb") as stream, syncing(stream.fileno()):
+            _lock(stream.fileno())
+            yield stream
+            stream.flush()
+        file.replace(path)
+    finally:
+        file.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file until it is closed. Raises OSError if someone else has it locked."""
+    if sys.platform != "win32":
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_temporary(name: str) -> bool:

@@ -12,13 +12,15 @@ pytest.importorskip("ray")
 pytest.importorskip("pyarrow")
 
 from cluster.machines import Running, kill_at_work
-from nextword.cluster.counting import count_on_cluster
-from nextword.cluster.scratch import FOLDER, open_scratch
-from nextword.cluster.tasks import CountWords
+from nextword.cluster.counting import _check_memory, count_on_cluster
+from nextword.cluster.scratch import FOLDER, Known, open_scratch, read_vocabulary, read_words, write_vocabulary
+from nextword.cluster.tasks import CountWords, WriteRuns
 from nextword.errors import StoreError, TextError, UsageError
 from nextword.interfaces.cli import run
-from nextword.ngram.counts import open_counts
+from nextword.ngram.counts import merge, open_counts, vocabulary_of
 from nextword.ngram.external import CountSettings
+from nextword.ngram.runs import Run
+from nextword.ngram.sizes import shown
 from nextword.ngram.windows import KeyLayout, sorted_rows
 from nextword.text.corpus import Corpus
 from nextword.text.embedded import embedded_sentences
@@ -29,7 +31,7 @@ from nextword.text.ranges import ranges
 RANGE = 62_500  # bytes
 PROGRAM = f"""
 import json, sys
-from nextword.cluster.counting import count_on_cluster
+from nextword.cluster.counting import _check_memory, count_on_cluster
 from nextword.errors import NextwordError
 from nextword.ngram.external import CountSettings
 address, out, *paths = sys.argv[1:]
@@ -64,7 +66,7 @@ def counted(machines, texts, tmp_path_factory):
 
     def done(job):
         stage, _, index = job.rpartition("-")
-        return stage != "sorting-n-grams" or (out / FOLDER / f"run-{int(index):05}").exists()
+        return stage != "sorting-n-grams" or (out / FOLDER / f"run-{int(index):05}.json").exists()
 
     kill_at_work(machines, node, running, out / FOLDER, done)
     status, printed, error = running.result()
@@ -124,6 +126,23 @@ def test_an_error_names_the_line_of_the_whole_file(texts, tmp_path):
     assert (scratch / "words-0").exists() and not list(scratch.glob(".nextword-*"))
 
 
+def test_a_range_larger_than_memory_gives_several_runs(texts, tmp_path):
+    scratch = open_scratch(tmp_path / "out", {}, Pipeline())
+    CountWords(str(scratch), Pipeline().config(), "text")({"range": [texts[1]], "source": "s", "file": "words"})
+    write_vocabulary(scratch, Known(*vocabulary_of(read_words(scratch / "words"))))
+    for memory, runs in ((1 << 30, 1), (1 << 19, 2)):
+        task = WriteRuns(str(scratch), Pipeline().config(), "text", 3, memory)
+        names = task({"range": [texts[1]], "name": f"run-{memory}"})["runs"]
+        layout = KeyLayout(3, len(read_vocabulary(scratch).vocabulary))
+        opened = [Run(scratch / name, layout) for name in names]
+        assert len(opened) >= runs
+        pieces = [run.read(None, None, np.empty((len(run), layout.words + 1), dtype=np.uint64)) for run in opened]
+        tokens = read_vocabulary(scratch).vocabulary.encode(gzip.decompress(Path(texts[1]).read_bytes())).ids
+        np.testing.assert_array_equal(
+            merge(pieces), sorted_rows(np.concatenate([[2], tokens]).astype(np.int32), layout)
+        )
+
+
 def test_what_machines_together_cannot_do_is_refused(texts, tmp_path):
     with pytest.raises(UsageError) as caught:
         count_on_cluster(texts, tmp_path, settings=CountSettings(like_lmplz=True))
@@ -134,6 +153,13 @@ def test_what_machines_together_cannot_do_is_refused(texts, tmp_path):
     with pytest.raises(UsageError) as caught:
         count_on_cluster(texts, tmp_path, memory="5M")
     assert str(caught.value) == "5M of memory a core are too little; give --memory 32M or more"
+    with pytest.raises(UsageError) as caught:
+        _check_memory(1 << 30, 22_400)
+    assert str(caught.value) == (
+        f"{shown(1 << 30)} of memory a core cut this text into 22,400 parts, too many to be merged in it; give "
+        "--memory 2.9G or more"
+    )
+    _check_memory(3 << 30, 22_400 // 3)
 
 
 def test_what_was_finished_is_kept_for_the_same_count_alone(tmp_path):

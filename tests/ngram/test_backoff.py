@@ -32,3 +32,17 @@ def test_a_trie_without_a_table_gives_the_same_model(case):
     check_language_model(again, 1e-4)
     tokens = np.array([[2, 0, 0], [0, len(model.vocabulary) - 1, 2]], dtype=np.int32)
     np.testing.assert_array_equal(again.token_log_probs(tokens)[0], model.token_log_probs(tokens)[0])
+
+
+def test_what_came_before_a_sentence_has_no_weight_in_it():
+    """Even where n-grams that end in ``</s>`` have back-off weights, which no estimator gives them but a file may."""
+    model = train_ngram(Corpus.from_lines(["a b", "b a b", "c"]), order=4, smoothing="witten-bell")
+    arrays = {name: array.copy() for name, array in model.arrays().items() if name != "table"}
+    ends = np.flatnonzero(arrays["word"][: len(arrays["inner"])] == model.eos)
+    arrays["inner"][ends, 1] = -3.0
+    weighted = BackoffModel.from_trie(model.vocabulary, 4, **arrays)
+    sentences = [model.vocabulary.encode(line.encode()).ids for line in ("a b", "c a", "", "b b", "c")]
+    together = weighted.stream_log_probs(np.concatenate(sentences))
+    alone = [weighted.stream_log_probs(sentence) for sentence in sentences]
+    assert len(ends) > 3
+    np.testing.assert_array_equal(together, np.concatenate(alone))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nextword.errors import EstimationError, StoreError, UsageError
 from nextword.ngram import counts, ranges, runs, shards
+from nextword.ngram.arena import Arena
 from nextword.ngram.budget import Budget
 from nextword.ngram.count_text import count_text
 from nextword.ngram.counts import (
@@ -32,6 +33,8 @@ from nextword.ngram.counts import (
     write_shard,
 )
 from nextword.ngram.external import CountSettings
+from nextword.ngram.levels import LevelFiles
+from nextword.ngram.mapped import DiskUse
 from nextword.ngram.smoothing import Smoothing
 from nextword.ngram.train import train_ngram
 from nextword.ngram.train_external import train_from_counts
@@ -271,3 +274,17 @@ def test_a_killed_count_is_gone_on_with(tmp_path, monkeypatch):
 
 def test_the_names_that_others_build_on():
     assert set(counts.__all__) <= set(vars(counts))
+
+
+def test_a_word_too_frequent_for_a_model_is_counted_all_the_same(tmp_path):
+    few = word_counts(corpus(["a a", "b"]), PIPELINE)
+    vocabulary, totals = vocabulary_of(few._replace(counts=np.where(few.counts == 2, 2**32, few.counts)))
+    assert totals[vocabulary["a"]] == 2**32
+    layout = KeyLayout(2, len(vocabulary))
+    files = LevelFiles(tmp_path, layout, 2, DiskUse())
+    with pytest.raises(EstimationError) as caught:
+        next(files.levels(totals, arena=Arena(), threads=1))
+    files.close()
+    assert str(caught.value) == (
+        "some word occurs more than 4,294,967,295 times, which is more than fits; use less text"
+    )

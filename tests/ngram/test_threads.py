@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from nextword.ngram.smoothing import Smoothing
 from nextword.ngram.train import train_ngram
 from nextword.text.corpus import Corpus

@@ -156,7 +156,8 @@ def test_levels_of_runs_are_those_of_the_text(parts, order, more, tmp_path_facto
     """However the ranges are cut: n-grams of all orders that lie across a cut become one."""
     folder, size = tmp_path_factory.mktemp("runs"), 9
     layout = KeyLayout(order, size)
-    tokens = [part if part[-1] == 2 else np.append(part, np.int32(2)) for part, _ in parts]
+    tokens = [part if part[-1] == 2 else np.append(part, np.int32(2)) for part, _ in parts[:-1]]
+    tokens.append(parts[-1][0])  # whose last sentence may lack its end
     written = []
     for i, part in enumerate(tokens):
         write_run(folder / f"run{i}", [sorted_rows(part, layout)], layout)
@@ -166,7 +167,7 @@ def test_levels_of_runs_are_those_of_the_text(parts, order, more, tmp_path_facto
     use, unigrams = DiskUse(), np.zeros(size, dtype=np.int64)
     text = np.concatenate([tokens[0], *(part[1:] for part in tokens[1:])])
     np.add.at(unigrams, text[1:], 1)
-    unigrams[1] = unigrams[2]
+    unigrams[1] = unigrams[2] + (text[-1] != 2)
     files = LevelFiles(folder, layout, order, use)
     for piece in over_ranges(written, layout, lambda rows: piece_of(rows, layout, order), capacity=capacity, threads=2):
         files.append(piece)
@@ -185,6 +186,16 @@ def test_a_cut_of_sentences_without_their_end():
     piece = piece_of(rows, layout, 3)
     assert [words.tolist() for words in piece.words] == [[1, 3, 4, 5], [3, 4, 5, 2], [4, 5, 2]]
     assert [counts.tolist() for counts in piece.counts] == [[2, 2, 2, 1], [2, 2, 1, 1], [2, 1, 1]]
+
+
+def test_a_window_that_was_cut_before_one_that_goes_on():
+    """(3, 5) stands between (3, 4, 6) and (3, 5, 6), whose last words are alike."""
+    layout = KeyLayout(3, 8)
+    tokens = np.array([2, 3, 4, 6, 2, 3, 5, 6, 2, 3, 5], dtype=np.int32)
+    piece = piece_of(sorted_rows(tokens, layout), layout, 3)
+    expected = list(count_ngrams(tokens, 8, 3))
+    assert [words.tolist() for words in piece.words[1:]] == [level.word.tolist() for level in expected[1:]]
+    assert [counts.tolist() for counts in piece.counts[1:]] == [level.count.tolist() for level in expected[1:]]
 
 
 def test_lower_orders_than_were_counted():

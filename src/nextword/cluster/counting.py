@@ -15,6 +15,7 @@ Every file is written under a temporary name and renamed when it is whole, and d
 options: twice done is done once.
 """
 
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +27,7 @@ from nextword.cluster import scratch as files
 from nextword.cluster.jobs import Stage, run
 from nextword.cluster.session import LOCAL, Session, session
 from nextword.cluster.storage import absolute, check_nodes
-from nextword.cluster.tasks import CountWords, MergeWords, WriteRun, WriteShard
+from nextword.cluster.tasks import BUFFERS, CountWords, MergeWords, WriteRuns, WriteShard
 from nextword.errors import UsageError
 from nextword.ngram import counts
 from nextword.ngram.budget import LEAST
@@ -42,10 +43,8 @@ from nextword.types import Json
 
 DEFAULT_MEMORY = "1G"
 _FORMAT = "nextword count on a cluster 1"
-_RANGE = (
-    24  # bytes of memory for a byte of a range: 5 of text give a row of 24 bytes, in three buffers; words may be short
-)
-_BUFFERS = 3
+_RANGE = 24  # bytes of memory for a byte of text: 5 of these give a row of 24, of which three arrays have to fit
+_ROW_BYTES = 32  # of a row at most, unless words are very many
 _AT_ONCE = 32  # word counts that are merged at once
 _LEAST_SHARDS = 32  # so that many cores have something to merge
 
@@ -108,6 +107,7 @@ def count_on_cluster(
     sizes = {"memory": room, "range_bytes": range_bytes, "shard_rows": shard_rows}
     parts = ranges(sources, min(room // _RANGE, range_bytes or room))
     plan = _plan(sources, reader, **asdict(counting), **sizes, field=field)
+    _check_memory(room, len(parts))
     with session(address) as cluster, durable.system_errors_named(out, "written"):
         out.mkdir(parents=True, exist_ok=True)
         with durable.locked(out):
@@ -142,6 +142,16 @@ def _count(work: _Work, parts: Sequence[TextRange], sources: Sequence[tuple[str,
         if durable.is_temporary(file.name):  # of a process that was killed
             file.unlink()
     return CountedText(shards, used)
+
+
+def _check_memory(memory: int, runs: int) -> None:
+    """Refuse a text whose runs, one a range, would be too many to be merged."""
+    if least_capacity(runs) * _ROW_BYTES * BUFFERS > memory:
+        least = math.isqrt(runs * memory * least_capacity(1) * _ROW_BYTES * BUFFERS)  # the more, the fewer runs
+        raise UsageError(
+            f"{shown(memory)} of memory a core cut this text into {runs:,} parts, too many to be merged in it; give "
+            f"--memory {shown(least)} or more"
+        )
 
 
 def _plan(sources: Sequence[str], pipeline: Pipeline, **options: Any) -> Json:
@@ -189,10 +199,9 @@ def _make_vocabulary(
 
 def _write_runs(work: _Work, parts: Sequence[TextRange]) -> list[str]:
     """Sort the windows of all ranges; returns the runs' names."""
-    names = [f"run-{i:05}" for i in range(len(parts))]
-    jobs = [{"range": list(part), "file": name} for part, name in zip(parts, names, strict=True)]
-    work.do("sorting n-grams", WriteRun, jobs, order=work.counting.order, **work.reading)
-    return names
+    jobs = [{"range": list(part), "name": f"run-{i:05}"} for i, part in enumerate(parts)]
+    settings = {"order": work.counting.order, "memory": work.memory, **work.reading}
+    return [name for found in work.do("sorting n-grams", WriteRuns, jobs, **settings) for name in found["runs"]]
 
 
 def _write_shards(work: _Work, names: list[str]) -> list[Json]:
@@ -200,7 +209,7 @@ def _write_shards(work: _Work, names: list[str]) -> list[Json]:
     size = len(files.read_vocabulary(work.scratch).vocabulary)
     layout = KeyLayout(work.counting.order, size)
     runs = [Run(work.scratch / name, layout) for name in names]
-    fitting = work.memory // (_BUFFERS * layout.row_bytes)
+    fitting = work.memory // (BUFFERS * layout.row_bytes)
     bounds = key_ranges(runs, _capacity(runs, fitting, work.shard_rows)) if any(runs) else []
     jobs = [
         {

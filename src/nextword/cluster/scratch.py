@@ -5,7 +5,8 @@
     source-00000.json       size and hash of a file
     words-0-00000           word counts of a range; words-1-00000 of many of these, and so on
     vocabulary              the vocabulary and its words' counts
-    run-00000               sorted rows of a range (``nextword.ngram.runs``)
+    run-00000-0             sorted rows of a range (``nextword.ngram.runs``), or of a part of it that fits in memory
+    run-00000.json          names of a range's runs, once all are there
     shard-00000.json        entry of a finished shard, which itself is in the output
 
 Each is written whole, and its being there says that it is done.

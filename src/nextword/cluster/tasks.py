@@ -26,6 +26,9 @@ from nextword.text.pipeline import Pipeline
 from nextword.text.ranges import TextRange, over_range
 from nextword.types import Array, Json
 
+BUFFERS = 3  # arrays of rows that merging takes
+_CHUNK = 1 << 22  # tokens that are sorted at once
+
 
 class CountWords:
     """Counts the words of ranges, and hashes files."""
@@ -75,26 +78,39 @@ class MergeWords:
         return {}
 
 
-class WriteRun:
+class WriteRuns:
     """Writes the windows of ranges as runs: sorted, equal ones counted together."""
 
-    def __init__(self, scratch: str, text: Json, field: str, order: int):
+    def __init__(self, scratch: str, text: Json, field: str, order: int, memory: int):
         self._scratch, self._field = Path(scratch), field
         self._pipeline = Pipeline.from_config(text, read_payloads(self._scratch))
         self._vocabulary = read_vocabulary(self._scratch).vocabulary
         self._layout = KeyLayout(order, len(self._vocabulary))
+        self._most = memory // (BUFFERS * self._layout.row_bytes)
 
     def __call__(self, job: Json) -> Json:
-        """job: range, file to write."""
-        file = self._scratch / job["file"]
-        if not file.exists():
-            rows = over_range(TextRange(*job["range"]), self._rows, field=self._field)
-            write_run(file, [rows], self._layout)
-        return {"bytes": file.stat().st_size}
+        """job: range, name of its runs; the result is a list of these, one unless the range is large for memory."""
+        done = self._scratch / f"{job['name']}.json"
+        found = read_json(done)
+        if found is None:
+            part = TextRange(*job["range"])
+            found = {"runs": over_range(part, lambda blocks: self._runs(blocks, job["name"]), field=self._field)}
+            write_json(done, found)
+        return found
 
-    def _rows(self, blocks: Iterable[Block]) -> Array:
-        pieces = list(counts.shard_windows(blocks, self._pipeline, self._vocabulary, self._layout))
-        return merge(pieces or [self._layout.none()])
+    def _runs(self, blocks: Iterable[Block], name: str) -> list[str]:
+        names, held = list[str](), list[Array]()
+        chunk = min(_CHUNK, self._most // 4)
+        for rows in counts.shard_windows(blocks, self._pipeline, self._vocabulary, self._layout, chunk=chunk):
+            if held and sum(map(len, held)) + len(rows) > self._most:
+                names.append(self._write(held, f"{name}-{len(names)}"))
+                held = []
+            held.append(rows)
+        return [*names, self._write(held, f"{name}-{len(names)}")] if held else names
+
+    def _write(self, pieces: list[Array], name: str) -> str:
+        write_run(self._scratch / name, [merge(pieces)], self._layout)
+        return name
 
 
 class WriteShard:

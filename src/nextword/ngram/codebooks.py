@@ -23,6 +23,7 @@ from nextword.types import Array
 SMALLEST, LARGEST = 2, 16  # bits of a code
 ZERO = -99.0  # what ARPA files have for log10 of 0: nothing so low is rounded
 _BINS = 1 << 20
+_NONE = np.zeros(0, dtype=np.float32)
 _ROUNDS = 40  # of Lloyd's iteration; it has come to rest long before
 _PASSES = 4  # over a context's words
 _LEAST = 1e-9  # left for unseen words, at least
@@ -54,26 +55,31 @@ def make_codebook(log10: Array, importance: Array, size: int, *, exact: tuple[fl
     >>> make_codebook(log10, np.ones(5), 4, exact=(0.0,)).values
     array([-3.  , -1.05, -1.05, -0.4 ,  0.  ], dtype=float32)
     """
-    alone = (log10 <= ZERO) | np.isin(log10, exact)
-    kept = np.unique(log10[alone])
-    if len(kept) >= size:
-        raise UsageError(f"{size} codes are too few to keep {len(kept)} numbers exact beside others; give more bits")
-    moving = lloyd(log10[~alone], importance[~alone], size - len(kept))
-    centres = np.union1d(kept, moving)
+    kept = np.array(sorted({*exact, *_zeros(log10)}), dtype=np.float32)
+    found = kept[np.isin(kept, log10)] if len(kept) else kept
+    if len(found) >= size:
+        raise UsageError(f"{size} codes are too few to keep {len(found)} numbers exact beside others; give more bits")
+    moving = lloyd(log10, importance, size - len(found), but=found)
+    centres = np.union1d(found, moving)
     codes = np.empty(len(log10), dtype=np.uint16)
-    codes[alone] = np.searchsorted(centres, log10[alone])
-    codes[~alone] = np.searchsorted(centres, moving)[_nearest(log10[~alone], moving)]
+    _assign(log10, found, np.searchsorted(centres, found), moving, np.searchsorted(centres, moving), codes)
     return Codebook(centres, codes)
 
 
-def lloyd(numbers: Array, importance: Array, size: int) -> Array:
+def lloyd(numbers: Array, importance: Array, size: int, *, but: Array = _NONE) -> Array:
     """At most ``size`` centres, rising float32, such that the squared distance to the nearest is little, by importance.
 
     They begin where the cube root of the density puts them, which is best for many centres (Panter and Dite 1951).
+    but: numbers that do not count.
     """
-    if not len(numbers):
+    low, high = _extent(numbers, but)
+    if low > high:
         return np.zeros(1, dtype=np.float32)
-    values, weights = _histogram(numbers, importance)
+    weights, moments = np.zeros((2, _BINS), dtype=np.float64)
+    _fill_histogram(numbers, importance, but, low, (_BINS - 1) / max(high - low, 1e-30), weights, moments)
+    inside = weights > 0
+    weights = weights[inside]
+    values = moments[inside] / weights
     if len(values) <= size:
         return np.unique(values.astype(np.float32))
     crowd = np.cumsum(np.cbrt(weights))
@@ -86,19 +92,54 @@ def lloyd(numbers: Array, importance: Array, size: int) -> Array:
     return np.unique(centres.astype(np.float32))
 
 
-def _histogram(numbers: Array, importance: Array) -> tuple[Array, Array]:
-    """Mean and weight of the numbers in each of _BINS equal intervals that has any."""
-    low, high = float(numbers.min()), float(numbers.max())
-    bins = ((numbers - low) * ((_BINS - 1) / max(high - low, 1e-30))).astype(np.int32)
-    importance = importance + 1e-9 * max(float(importance.mean()), 1e-30)  # so that nothing weighs nothing
-    weights, moments = np.bincount(bins, importance), np.bincount(bins, importance * numbers)
-    inside = weights > 0
-    return moments[inside] / weights[inside], weights[inside]
+def _zeros(log10: Array) -> list[float]:
+    """The different numbers of -99 and less."""
+    return [float(x) for x in np.unique(log10[log10 <= ZERO])]
 
 
-def _nearest(numbers: Array, centres: Array) -> Array:
-    """Which of the rising centres is nearest to each number, (N,)."""
-    return np.searchsorted((centres[1:].astype(np.float64) + centres[:-1]) / 2, numbers)
+@njit(cache=True, nogil=True, inline="always")
+def _is_among(x, few):  # type: ignore[no-untyped-def]
+    among = False
+    for other in few:
+        among |= x == other
+    return among
+
+
+@njit(cache=True, nogil=True)
+def _extent(numbers: Array, but: Array) -> tuple[float, float]:
+    """The least and the largest number; the first is above the second if there is none."""
+    low, high = np.inf, -np.inf
+    for x in numbers:
+        if not _is_among(x, but):
+            low, high = min(low, np.float64(x)), max(high, np.float64(x))
+    return low, high
+
+
+@njit(cache=True, nogil=True)
+def _fill_histogram(
+    numbers: Array, importance: Array, but: Array, low: float, scale: float, weights: Array, moments: Array
+) -> None:
+    """Add up the weights of the numbers in each of equal intervals, and these times the numbers."""
+    for i in range(len(numbers)):
+        x = np.float64(numbers[i])
+        if not _is_among(numbers[i], but):
+            bin_ = np.int64((x - low) * scale)
+            weight = np.float64(importance[i]) + 1e-30  # so that nothing weighs nothing
+            weights[bin_] += weight
+            moments[bin_] += weight * x
+
+
+@njit(cache=True, nogil=True)
+def _assign(numbers: Array, kept: Array, codes_kept: Array, centres: Array, codes_of: Array, codes: Array) -> None:
+    """Each number's code: that of its equal among ``kept``, or of the nearest of the rising ``centres``."""
+    edges = (centres[1:].astype(np.float64) + centres[:-1]) / 2
+    for i in range(len(numbers)):
+        x = np.float64(numbers[i])
+        code = codes_of[np.searchsorted(edges, x)]
+        for j in range(len(kept)):
+            if numbers[i] == kept[j]:
+                code = codes_kept[j]
+        codes[i] = code
 
 
 def expected(linked: Linked) -> Array:
@@ -214,6 +255,14 @@ def normalising_weights(first: Array, suffix: Array, p: Array, total: float, uni
         unseen = (total if h < unigrams else 1.0) - lower
         if first[h] < first[h + 1] and own < 1 and unseen > 0:
             weights[h] = (1 - own) / unseen
+
+
+@njit(cache=True, nogil=True)
+def round_weights(first: Array, begin: int, above: int, weights: Array) -> None:
+    """Round to float32 the weights of contexts from ``begin`` on that have more than ``above`` children."""
+    for h in range(begin, len(weights)):
+        if np.int64(first[h + 1]) - np.int64(first[h]) > above:
+            weights[h] = np.float32(weights[h])
 
 
 @njit(cache=True, nogil=True)

@@ -82,7 +82,7 @@ def merge_word_counts(parts: Iterable[WordCounts]) -> WordCounts:
 def vocabulary_of(counts: WordCounts, *, min_count: int = 1, vocab_size: int | None = None) -> tuple[Vocabulary, Array]:
     """The vocabulary of a text with such counts, and how often each of its words comes; see ``Indexer.freeze``.
 
-    The latter, (V,) int64, is as ``Counts.word_counts``. Raises UsageError, and EstimationError for too large a count.
+    The latter, (V,) int64, is as ``Counts.word_counts``. Raises UsageError.
     """
     indexer = Indexer()
     _make_known(indexer, counts)

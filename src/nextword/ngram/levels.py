@@ -128,8 +128,10 @@ class LevelFiles:
         """The levels of all that was appended; this ends the files, which have no names afterwards.
 
         unigrams: (V,), how often each word occurs, ``<s>`` as often as there are sentences. arena: makes the suffixes.
-        Raises StoreError if there is not one window for each, ``</s>`` apart.
+        Raises EstimationError for too large a count, and StoreError if there is not one window for each, but ``</s>``.
         """
+        if int(unigrams.max()) > _MOST:
+            raise EstimationError(f"some word occurs more than {_MOST:,} times, which is more than fits; use less text")
         expected = np.where(np.arange(len(unigrams)) == EOS, 0, unigrams)
         if self._order > 1 and (self._windows != expected).any():
             found, due = int(self._windows.sum()), int(expected.sum())

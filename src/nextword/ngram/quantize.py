@@ -20,6 +20,7 @@ from nextword.types import Array, Json
 Layout = Literal["trie", "hash"]
 STORED_ABOVE = 8  # children of contexts whose back-off weights a trie stores; few contexts have more
 NEVER = (1 << 60) - 1
+_NONE = np.zeros(0)
 
 
 def quantize(
@@ -99,8 +100,18 @@ class _Run:
         weight_books = [] if self.computed else [self._code_weights(k, importance) for k in range(2, self.source.order)]
         self.bits = _needed_bits(books, self.layout == "hash")
         self.weight_bits = 0 if self.computed else _needed_bits(weight_books, False)
-        make = self._trie if self.layout == "trie" else self._hashed
-        return make(unigrams, books, weight_books)
+        del importance  # a large model's is large
+        if self.computed:
+            codebooks.round_weights(self.linked.first, self.size, STORED_ABOVE, weights)
+        tolerance = codebooks.deviation(*self.graph, self.linked.p, self.total, self.size, weights)
+        stored = weights.astype(np.float32)
+        del weights
+        self.linked = self.linked._replace(p=_NONE, backoff=_NONE)
+        parameters: Json = {"order": self.source.order, "bits": self.bits, "weight_bits": self.weight_bits}
+        parameters |= {"tolerance": float(tolerance), "details": self.source.details}
+        if self.layout == "hash":
+            return self._hashed(unigrams, books, weight_books, parameters)
+        return self._trie(unigrams, books, weight_books, stored, parameters)
 
     def _code_order(self, k: int, importance: Array) -> Codebook:
         """The codebook of the probabilities of order k, which take the values that it gives them."""
@@ -128,19 +139,27 @@ class _Run:
         weights[:] = 10.0 ** book.values.astype(np.float64)
         return book
 
-    def _trie(self, unigrams: Array, books: Sequence[Codebook], weight_books: Sequence[Codebook]) -> TrieModel:
+    def _trie(
+        self,
+        unigrams: Array,
+        books: Sequence[Codebook],
+        weight_books: Sequence[Codebook],
+        weights: Array,
+        parameters: Json,
+    ) -> TrieModel:
         linked, size, order = self.linked, self.size, self.source.order
-        weights, stored_above = linked.backoff.astype(np.float32), STORED_ABOVE if self.computed else NEVER
-        if self.computed:
-            stored = np.diff(linked.first.astype(np.int64)) > stored_above
-            stored[:size] = False
-            linked.backoff[stored] = weights[stored]
+        stored_above = STORED_ABOVE if self.computed else NEVER
         packed = pack(
-            linked, [book.codes for book in books], self.bits, weights=weights, stored_above=stored_above,
-            weight_codes=[book.codes for book in weight_books], weight_bits=self.weight_bits,
-        )  # fmt: skip
+            linked,
+            [book.codes for book in books],
+            self.bits,
+            weights=weights,
+            stored_above=stored_above,
+            weight_codes=[book.codes for book in weight_books],
+            weight_bits=self.weight_bits,
+        )
         arrays = {
-            "first": (linked.first[: size + 1] - np.uint32(size) if order > 1 else np.zeros(size + 1, dtype=np.uint32)),
+            "first": linked.first[: size + 1] - np.uint32(size) if order > 1 else np.zeros(size + 1, dtype=np.uint32),
             "unigrams": unigrams,
             "codebooks": _rows(books, order - 1, self.bits),
             "words": packed.words,
@@ -148,31 +167,27 @@ class _Run:
             "weights": _rows([*_none(order), *weight_books], order - 1, self.weight_bits),
             "inserted": np.array(self.source.inserted),
         }
-        own = {"rank_bits": packed.rank_bits, "longest": packed.longest, "stored_above": stored_above}
-        counts = np.diff(linked.starts[1:]).tolist()
-        return TrieModel(self.source.vocabulary.compact(), self._parameters(counts) | own, arrays)
+        parameters |= {"counts": np.diff(linked.starts[1:]).tolist(), "stored_above": stored_above}
+        parameters |= {"rank_bits": packed.rank_bits, "longest": packed.longest}
+        return TrieModel(self.source.vocabulary.compact(), parameters, arrays)
 
-    def _hashed(self, unigrams: Array, books: Sequence[Codebook], weight_books: Sequence[Codebook]) -> HashedModel:
+    def _hashed(
+        self, unigrams: Array, books: Sequence[Codebook], weight_books: Sequence[Codebook], parameters: Json
+    ) -> HashedModel:
         linked, order = self.linked, self.source.order
-        values = np.zeros(len(linked.p), dtype=np.uint32)
+        values = np.zeros(int(linked.starts[-1]), dtype=np.uint32)
         for k, book in enumerate(books, start=2):
             weight_codes = weight_books[k - 2].codes if k < order else None
             values[linked.starts[k] : linked.starts[k + 1]] = payload(book.codes, weight_codes, self.bits)
         bits = self.bits + self.weight_bits
         graph = (linked.starts, linked.word, linked.first)
-        table = build_table(*graph, threads=self.threads, values=values, bits=bits)
         arrays = {
             "unigrams": unigrams,
-            "table": table,
+            "table": build_table(*graph, threads=self.threads, values=values, bits=bits),
             "codebooks": np.roll(_rows(books, order - 1, self.bits), 1, axis=1),  # codes begin with 1
             "weights": _rows(weight_books, max(order - 2, 0), self.weight_bits),
         }
-        return HashedModel(self.source.vocabulary.compact(), self._parameters(self.source.counts()), arrays)
-
-    def _parameters(self, counts: list[int]) -> Json:
-        tolerance = codebooks.deviation(*self.graph, self.linked.p, self.total, self.size, self.linked.backoff)
-        numbers = {"order": self.source.order, "bits": self.bits, "weight_bits": self.weight_bits}
-        return numbers | {"counts": counts, "tolerance": float(tolerance), "details": self.source.details}
+        return HashedModel(self.source.vocabulary.compact(), parameters | {"counts": self.source.counts()}, arrays)
 
 
 def _needed_bits(books: Sequence[Codebook], reserved: bool) -> int:

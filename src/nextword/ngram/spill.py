@@ -19,7 +19,7 @@ import zstandard
 from numba import njit
 
 from nextword import durable
-from nextword.errors import EstimationError, StoreError, UsageError
+from nextword.errors import StoreError, UsageError
 from nextword.ngram.runs import get_varint, put_varint
 from nextword.ngram.sizes import shown
 from nextword.ngram.workplace import Workplace
@@ -212,12 +212,9 @@ def _finished(waiting: Future[None] | None, spiller: Spiller) -> Iterator[int]:
 def unigram_counts(counts: Array, new_ids: Ids_T, vocabulary_size: int) -> Array:
     """How often each word of the vocabulary occurs, (V,) int64, ``<s>`` as often as there are lines.
 
-    counts, new_ids: of the words as they were met, see ``Indexer.freeze``. Raises EstimationError for a count that is
-    too large for a model.
+    counts, new_ids: of the words as they were met, see ``Indexer.freeze``.
     """
     unigrams = np.zeros(vocabulary_size, dtype=np.int64)
     np.add.at(unigrams, new_ids, counts)
     unigrams[BOS] = unigrams[EOS]
-    if int(unigrams.max()) >= 2**32:
-        raise EstimationError("some word occurs more than 4,294,967,295 times, which is more than fits; use less text")
     return unigrams

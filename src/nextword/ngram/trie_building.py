@@ -99,9 +99,8 @@ def pack(
     ``stored_above`` children are stored; or weight_codes: for each order from 2 to the last but one.
     """
     starts, first, suffix, order = linked.starts, linked.first, linked.suffix, linked.order
-    ends = [_rank_ends(starts[k], starts[k + 1], first, suffix, stored_above) for k in range(2, order)]
     counts = np.diff(starts[1:]).tolist()
-    rank_bits = [int(end[-1]) for end in ends]
+    rank_bits = [_rank_bits(starts[k], starts[k + 1], first, suffix, stored_above) for k in range(2, order)]
     found = plan(counts, rank_bits, 0, bits, weight_bits)
     words, samples = np.zeros(found.words, dtype=np.uint64), np.zeros((found.samples, 2), dtype=np.uint32)
     stored = weights.view(np.uint32)
@@ -111,16 +110,35 @@ def pack(
         if k == 0:
             _write_fields(words, row[RANKS], bits_for(counts[0]), linked.word[high : starts[3]])
             continue
-        _write_ranks(words, row[RANKS], low, high, first, suffix, ends[k - 1], stored_above, stored)
+        ends = _rank_ends(low, high, first, suffix, stored_above)
+        _write_ranks(words, row[RANKS], low, high, first, suffix, ends, stored_above, stored)
         children = first[low : high + 1].astype(np.int64) - high
         both = row[LOW_FIRST] + row[LOW_RANKS]
         of_samples = samples[row[SAMPLES] :]
         _write_rising(words, children, row[LOWS], both, row[LOW_FIRST], row[HIGH_FIRST], of_samples[:, 0])
         at = row[LOWS] + row[LOW_FIRST]
-        _write_rising(words, ends[k - 1], at, both, row[LOW_RANKS], row[HIGH_RANKS], of_samples[:, 1])
+        _write_rising(words, ends, at, both, row[LOW_RANKS], row[HIGH_RANKS], of_samples[:, 1])
         if weight_bits:
             _write_fields(words, row[WEIGHTS], weight_bits, weight_codes[k - 1])
     return Packed(words, samples, rank_bits, _longest_walk(words, samples, found.layout))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _size(first, suffix, h, stored_above):  # type: ignore[no-untyped-def]
+    """Bits of the ranks of context ``h``, and of its weight if that is stored before them."""
+    count = np.int64(first[h + 1]) - np.int64(first[h])
+    siblings = np.int64(first[suffix[h] + 1]) - np.int64(first[suffix[h]])
+    size = count * bits_for(siblings) if count < siblings else 0
+    return size + (WEIGHT_BITS if count > stored_above else 0)
+
+
+@njit(cache=True, nogil=True)
+def _rank_bits(begin: int, end: int, first: Array, suffix: Array, stored_above: int) -> int:
+    """Bits of the ranks of contexts ``begin`` to ``end``, and of the weights among them."""
+    total = 0
+    for h in range(begin, end):
+        total += _size(first, suffix, h, stored_above)
+    return total
 
 
 @njit(cache=True, nogil=True)
@@ -128,10 +146,7 @@ def _rank_ends(begin: int, end: int, first: Array, suffix: Array, stored_above: 
     """Where ranks of contexts ``begin`` to ``end`` begin, in bits, and where the last one's end, (contexts + 1,)."""
     ends = np.zeros(end - begin + 1, dtype=np.int64)
     for h in range(begin, end):
-        count = np.int64(first[h + 1]) - np.int64(first[h])
-        siblings = np.int64(first[suffix[h] + 1]) - np.int64(first[suffix[h]])
-        size = count * bits_for(siblings) if count < siblings else 0
-        ends[h - begin + 1] = ends[h - begin] + size + (WEIGHT_BITS if count > stored_above else 0)
+        ends[h - begin + 1] = ends[h - begin] + _size(first, suffix, h, stored_above)
     return ends
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nextword import store
 from nextword.errors import UsageError
-from nextword.ngram.train import default_threads
+from nextword.ngram.settings import default_threads
 from nextword.tasks.describe import count_parameters
 from nextword.tasks.evaluate import evaluate
 from nextword.tasks.recipes import UNITS, Data, Recipe, Resources, recipes

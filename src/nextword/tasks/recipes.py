@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nextword.ngram.smoothing import Name, Smoothing
 from nextword.ngram.settings import NgramSettings
+from nextword.ngram.smoothing import Name, Smoothing
 from nextword.ngram.train import train_on_tokens
 from nextword.tasks.mix import mix
 from nextword.tasks.reading import read_block

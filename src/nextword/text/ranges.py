@@ -51,7 +51,7 @@ def ranges(paths: Sequence[str], size: int) -> list[TextRange]:
 def over_range(part: TextRange, work: Callable[[Iterable[Block]], T], *, field: str = "text") -> T:
     """What ``work`` makes of a range's blocks, which are those that ``Corpus`` gives.
 
-    Its TextError names the line in the whole file: once there is an error to tell, the lines before the range are counted.
+    Its TextError names the line in the whole file: the lines before the range are counted once there is one to tell.
     """
     if part.end is None:
         return work(Corpus(part.path, field=field))

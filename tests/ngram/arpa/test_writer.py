@@ -1,6 +1,7 @@
 """Reading and writing are each other's inverse, and what cannot be written."""
 
 import gzip
+import hashlib
 from itertools import pairwise
 
 import numpy as np
@@ -119,3 +120,20 @@ def test_long_words_and_many_n_grams_cross_the_buffers(file, tmp_path):
     text += "\n\\2-grams:\n" + "".join(f"-0.5\t{a} {b}\n" for a, b in pairwise([*words, words[0]])) + "\n\\end\\\n"
     write_arpa(read_arpa(file(text)), tmp_path / "again.arpa")
     assert (tmp_path / "again.arpa").read_text() == text
+
+
+def test_what_a_killed_process_left_of_the_same_file_goes_and_what_another_is_writing_stays(file, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    path = tmp_path / "model.arpa"
+    begin = f".nextword-{hashlib.sha256(b'model.arpa').hexdigest()[:8]}"
+    left, written, other = (
+        tmp_path / name for name in (f"{begin}00000000.tmp", f"{begin}11111111.tmp", ".nextword.tmp")
+    )
+    for some in (left, written, other):
+        some.write_bytes(b"half")
+    with written.open("rb") as stream:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
+        write_arpa(read_arpa(file(SMALL)), path)
+    assert sorted(tmp_path.iterdir()) == sorted([path, written, other])
+    write_arpa(read_arpa(path), path)
+    assert sorted(tmp_path.iterdir()) == sorted([path, other])

@@ -62,7 +62,7 @@ def score(
     """
     from nextword.api import load
     from nextword.errors import UsageError
-    from nextword.ngram.train import default_threads
+    from nextword.ngram.settings import default_threads
     from nextword.text.corpus import Corpus
 
     if bow_correction and not words:

@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numba import njit
 
-from nextword.durable import sync_directory, syncing, temporary
+from nextword.durable import replacement
 from nextword.errors import ArpaError, StoreError
 from nextword.ngram.arpa.decimals import LOG_ZERO, NUMBER_ROOM, put_number
 from nextword.ngram.backoff import BackoffModel
@@ -38,13 +38,9 @@ def write_arpa(model: BackoffModel, path: str | Path) -> None:
     if path.exists() and not path.is_file():
         raise StoreError(f"{path}: cannot be written: it is there and not a regular file; give another name")
     try:
-        with temporary(path.parent) as file:
-            with file.open("xb") as raw, syncing(raw.fileno()), _compressing(raw, path.suffix) as stream:
-                for block in _blocks(model, path):
-                    stream.write(block)
-                raw.flush()
-            file.replace(path)
-        sync_directory(path.parent)
+        with replacement(path) as raw, _compressing(raw, path.suffix) as stream:
+            for block in _blocks(model, path):
+                stream.write(block)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
 
