@@ -154,7 +154,7 @@ def test_version(succeed):
         ("frobnicate", "No such command 'frobnicate'; see nextword --help"),
         ("--frobnicate", "No such option: --frobnicate"),
         ("train", "Missing command"),
-        ("train ngram", "Missing argument"),
+        ("train ngram", "Missing option '--out'"),
         ("train ngram train.txt", "Missing option '--out'"),
         ("train ngram train.txt --out x --order five", "Invalid value for '--order'"),
         ("train ngram train.txt --out x --order 0", "Invalid value for '--order'"),
