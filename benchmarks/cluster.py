@@ -32,12 +32,12 @@ from harness.timing import Run, alternate, command, median
 from nextword.api import load, train
 from nextword.cluster import scratch as files
 from nextword.cluster.tasks import CountWords, MergeWords, WriteRuns, WriteShard
-from nextword.ngram.counts import merge_word_counts, vocabulary_of
-from nextword.ngram.ranges import key_ranges
-from nextword.ngram.runs import Run as SortedRun
-from nextword.ngram.runs import write_run
-from nextword.ngram.sorting import merge
-from nextword.ngram.windows import KeyLayout, sorted_rows
+from nextword.ngram.external.counts import merge_word_counts, vocabulary_of
+from nextword.ngram.external.ranges import key_ranges
+from nextword.ngram.external.runs import Run as SortedRun
+from nextword.ngram.external.runs import write_run
+from nextword.ngram.external.sorting import merge
+from nextword.ngram.external.windows import KeyLayout, sorted_rows
 from nextword.tasks.filter.run import filter_files
 from nextword.tasks.filter.settings import FilterSettings
 from nextword.text.corpus import Corpus
@@ -206,7 +206,9 @@ def commands(text: Path, work: Path, model: Path, rounds: int) -> None:
         "count --ray, all cores": partial(count, text, "--ray"),
         "count --ray of one line": partial(count, none, "--ray"),
     })  # fmt: skip
-    rows = [[name, *spread(measured, 1, 1), f"{size / median(measured) / 1e6:,.1f}"] for name, measured in runs.items()]
+    speed = {name: f"{size / median(measured) / 1e6:,.1f}" for name, measured in runs.items()}
+    speed["count --ray of one line"] = "-"
+    rows = [[name, *spread(measured, 1, 1), speed[name]] for name, measured in runs.items()]
     title = f"Commands from outside: {size / 1e6:,.0f} MB of text, {os.cpu_count()} cores, {rounds} rounds"
     show(title, ["", "seconds", "range", "MB of text/s"], rows)
 

@@ -4,10 +4,10 @@
     python benchmarks/queries.py --text FILE           a text of one's own, one sentence a line, .gz or .zst too
     python benchmarks/queries.py --model DIR --binary FILE --test FILE     models and a text that are there already
 
-Both are trained on nine lines in ten and score every tenth, once and then eight times over. KenLM's model is lmplz's, as
-a probing binary, the faster of its kinds; ours is trained to give the same perplexity (``--like-lmplz``). "inside" leaves
-out imports and loading, "outside" has them in; of the module only the calls of ``score`` count, kindest to it. The
-models' files are in memory.
+Both are trained on nine lines in ten and score every tenth, once and then eight times over. KenLM's model is lmplz's,
+as a probing binary, the faster of its kinds; ours is trained to give the same perplexity (``--like-lmplz``). "inside"
+leaves out imports and loading, "outside" has them in; of the module only the calls of ``score`` count, kindest to it.
+The models' files are in memory.
 """
 
 import argparse

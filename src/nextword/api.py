@@ -12,15 +12,15 @@ from nextword.model import LanguageModel
 from nextword.neural import require_torch, require_transformers
 from nextword.neural.training_settings import USUAL as NEURAL_KINDS
 from nextword.ngram.backoff import BackoffModel
-from nextword.ngram.budget import DEFAULT_MEMORY
+from nextword.ngram.external.budget import DEFAULT_MEMORY
+from nextword.ngram.external.training import train_external
+from nextword.ngram.external.training import train_from_counts as train_counted
 from nextword.ngram.marginals import History
 from nextword.ngram.quantize import Layout
 from nextword.ngram.quantize import quantize as quantize_ngrams
 from nextword.ngram.settings import default_threads
 from nextword.ngram.smoothing import Name, Smoothing
 from nextword.ngram.train import Progress, train_ngram
-from nextword.ngram.train_external import train_external
-from nextword.ngram.train_external import train_from_counts as train_counted
 from nextword.tasks.beam import beam_search
 from nextword.tasks.evaluate import Evaluation, evaluate
 from nextword.tasks.generate import generate
@@ -246,7 +246,7 @@ def train(
     prune_entropy, target_size: of an n-gram model, as ``prune`` takes them, once it is trained.
     memory: bytes, or a size such as 2G: an n-gram model is counted in so much, with temporary files in ``temp``, a
     directory of their own. resume: go on from what a stopped call has left there, or a neural one where its directory
-    is. keep_temp: leave the files until ``nextword.ngram.workplace.discard`` is called, once the model is saved.
+    is. keep_temp: leave the files to ``nextword.ngram.external.workplace.discard``, once the model is saved.
     """
     if kind not in ("ngram", *NEURAL_KINDS):
         raise UsageError(f"unknown kind of model {kind!r}; choose one of ngram, {', '.join(NEURAL_KINDS)}")

@@ -17,11 +17,11 @@ from nextword.cluster.scratch import FOLDER, Known, open_scratch, read_vocabular
 from nextword.cluster.tasks import CountWords, WriteRuns
 from nextword.errors import StoreError, TextError, UsageError
 from nextword.interfaces.cli import run
-from nextword.ngram.counts import merge, open_counts, vocabulary_of
-from nextword.ngram.external import CountSettings
-from nextword.ngram.runs import Run
+from nextword.ngram.external.counting import CountSettings
+from nextword.ngram.external.counts import merge, open_counts, vocabulary_of
+from nextword.ngram.external.runs import Run
+from nextword.ngram.external.windows import KeyLayout, sorted_rows
 from nextword.ngram.sizes import shown
-from nextword.ngram.windows import KeyLayout, sorted_rows
 from nextword.text.corpus import Corpus
 from nextword.text.embedded import embedded_sentences
 from nextword.text.indexing import Indexer
@@ -33,7 +33,7 @@ PROGRAM = f"""
 import json, sys
 from nextword.cluster.counting import _check_memory, count_on_cluster
 from nextword.errors import NextwordError
-from nextword.ngram.external import CountSettings
+from nextword.ngram.external.counting import CountSettings
 address, out, *paths = sys.argv[1:]
 said = []
 try:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import nextword
 import nextword.interfaces.kenlm as kenlm
 from nextword.errors import UsageError
-from nextword.ngram.kenlm_binary import KenlmBinary
+from nextword.ngram.kenlm.binary import KenlmBinary
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "kenlm"
 BINARIES = sorted(file.name for file in GOLDEN.glob("*.bin"))

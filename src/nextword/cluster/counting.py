@@ -29,14 +29,14 @@ from nextword.cluster.session import LOCAL, Session, session
 from nextword.cluster.storage import absolute, check_nodes
 from nextword.cluster.tasks import BUFFERS, CountWords, MergeWords, WriteRuns, WriteShard
 from nextword.errors import UsageError
-from nextword.ngram import counts
-from nextword.ngram.budget import LEAST
-from nextword.ngram.count_text import CountedText
-from nextword.ngram.external import CountSettings
-from nextword.ngram.ranges import key_ranges, least_capacity
-from nextword.ngram.runs import Run
+from nextword.ngram.external import counts
+from nextword.ngram.external.budget import LEAST
+from nextword.ngram.external.count_text import CountedText
+from nextword.ngram.external.counting import CountSettings
+from nextword.ngram.external.ranges import key_ranges, least_capacity
+from nextword.ngram.external.runs import Run
+from nextword.ngram.external.windows import KeyLayout
 from nextword.ngram.sizes import parse_size, shown
-from nextword.ngram.windows import KeyLayout
 from nextword.text.pipeline import Pipeline
 from nextword.text.ranges import TextRange, ranges
 from nextword.types import Json
@@ -87,7 +87,7 @@ def count_on_cluster(
     address: str = LOCAL,
     say: Callable[[str], None] = lambda stage: None,
 ) -> CountedText:
-    """Count the n-grams of files into the directory ``out``, as ``nextword.ngram.count_text.count_text`` does.
+    """Count the n-grams of files into the directory ``out``, as ``nextword.ngram.external.count_text.count_text`` does.
 
     memory: what a core may use beside the vocabulary, which all share. range_bytes, shard_rows: how much a job reads
     and how much it merges, if that shall be less than memory allows. The files and ``out`` must be at the same paths

@@ -5,7 +5,7 @@
     source-00000.json       size and hash of a file
     words-0-00000           word counts of a range; words-1-00000 of many of these, and so on
     vocabulary              the vocabulary and its words' counts
-    run-00000-0             sorted rows of a range (``nextword.ngram.runs``), or of a part of it that fits in memory
+    run-00000-0             sorted rows of a range (``ngram.external.runs``), or of a part of it that fits in memory
     run-00000.json          names of a range's runs, once all are there
     shard-00000.json        entry of a finished shard, which itself is in the output
 
@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nextword import durable
-from nextword.ngram.counts import WordCounts, claim
+from nextword.ngram.external.counts import WordCounts, claim
 from nextword.tensors import lay_out, map_file
 from nextword.text.pipeline import Pipeline
 from nextword.text.vocabulary import Vocabulary

@@ -15,10 +15,10 @@ from nextword.cluster.scratch import (
     write_json,
     write_words,
 )
-from nextword.ngram import counts
-from nextword.ngram.runs import Run, write_run
-from nextword.ngram.sorting import merge
-from nextword.ngram.windows import KeyLayout
+from nextword.ngram.external import counts
+from nextword.ngram.external.runs import Run, write_run
+from nextword.ngram.external.sorting import merge
+from nextword.ngram.external.windows import KeyLayout
 from nextword.text.blocks import Block
 from nextword.text.corpus import Corpus
 from nextword.text.encode import EOS

@@ -51,9 +51,9 @@ def count(
 
     Example: nextword count wiki.txt.gz --order 5 --out wiki5.counts
     """
-    from nextword.ngram.budget import DEFAULT_MEMORY
-    from nextword.ngram.count_text import count_text
-    from nextword.ngram.external import CountSettings
+    from nextword.ngram.external.budget import DEFAULT_MEMORY
+    from nextword.ngram.external.count_text import count_text
+    from nextword.ngram.external.counting import CountSettings
     from nextword.text.corpus import Corpus
     from nextword.text.normalize import Normalizer
     from nextword.text.pipeline import Pipeline

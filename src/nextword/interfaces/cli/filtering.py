@@ -164,7 +164,7 @@ def open_filter(path: Path, tokenizer: str | None, normalize: str | None) -> "Fi
     """The model in a directory, or a KenLM binary file with the tokenizer and normaliser that options name."""
     from nextword.api import load
     from nextword.errors import UsageError
-    from nextword.ngram.kenlm_binary import is_kenlm_binary
+    from nextword.ngram.kenlm.binary import is_kenlm_binary
 
     if path.is_file() and is_kenlm_binary(path):
         from nextword.interfaces.cli.converting import make_pipeline

@@ -113,8 +113,8 @@ def ngram(
     from nextword.api import train as train_model
     from nextword.api import train_from_counts
     from nextword.errors import UsageError
+    from nextword.ngram.external.workplace import discard
     from nextword.ngram.smoothing import Smoothing
-    from nextword.ngram.workplace import discard
     from nextword.text.corpus import Corpus
     from nextword.text.normalize import Normalizer
 

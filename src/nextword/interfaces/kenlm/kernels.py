@@ -22,7 +22,7 @@ from nextword.interfaces.kenlm.lookups import (
     seat_word,
     value,
 )
-from nextword.ngram.addresses import (
+from nextword.ngram.kenlm.addresses import (
     load_byte,
     load_float32,
     load_int64,

@@ -1,6 +1,6 @@
 """The same look-ups in three kinds of model: ours, KenLM's probing files and KenLM's tries.
 
-The steps root, ask, find, follow and value are those of ``nextword.ngram.kenlm_kernels``. ``kind`` is a constant
+The steps root, ask, find, follow and value are those of ``nextword.ngram.kenlm.kernels``. ``kind`` is a constant
 wherever they are called, so that the compiler keeps one branch of each. In our models a node is (hash, -), a place is
 the n-gram's number; see ``nextword.ngram.kernels``.
 """
@@ -8,8 +8,9 @@ the n-gram's number; see ``nextword.ngram.kernels``.
 import numpy as np
 from numba import njit
 
-from nextword.ngram import kenlm_kernels, kernels
-from nextword.ngram.addresses import (
+from nextword.ngram import kernels
+from nextword.ngram.kenlm import kernels as kenlm_kernels
+from nextword.ngram.kenlm.addresses import (
     bits_float,
     bytes_at,
     fetch,
@@ -20,7 +21,7 @@ from nextword.ngram.addresses import (
     pairs_at,
     uint64_at,
 )
-from nextword.ngram.kenlm_kernels import UNIGRAM_COUNT, WORD_ROWS, WORD_TABLE
+from nextword.ngram.kenlm.kernels import UNIGRAM_COUNT, WORD_ROWS, WORD_TABLE
 from nextword.text import encode, spans
 
 OURS, PROBING, TRIE = 0, 1, 2

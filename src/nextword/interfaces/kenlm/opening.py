@@ -9,11 +9,11 @@ from nextword import store
 from nextword.errors import UsageError
 from nextword.interfaces.kenlm import lookups
 from nextword.interfaces.kenlm.state import Config, LoadMethod
-from nextword.ngram import kenlm_kernels
 from nextword.ngram.arpa import read_arpa
 from nextword.ngram.backoff import BackoffModel
 from nextword.ngram.history import HistoryModel
-from nextword.ngram.kenlm_binary import KenlmBinary, Load, is_kenlm_binary
+from nextword.ngram.kenlm import kernels as kenlm_kernels
+from nextword.ngram.kenlm.binary import KenlmBinary, Load, is_kenlm_binary
 from nextword.types import Array
 
 _LOAD: dict[int, Load] = {LoadMethod.LAZY: "lazy", LoadMethod.READ: "read", LoadMethod.PARALLEL_READ: "read"}

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextword.errors import EstimationError, StoreError, UsageError
-from nextword.ngram import counts, ranges, runs, shards
 from nextword.ngram.arena import Arena
-from nextword.ngram.budget import Budget
-from nextword.ngram.count_text import count_text
-from nextword.ngram.counts import (
+from nextword.ngram.external import counts, ranges, runs, shards
+from nextword.ngram.external.budget import Budget
+from nextword.ngram.external.count_text import count_text
+from nextword.ngram.external.counting import CountSettings
+from nextword.ngram.external.counts import (
     KeyLayout,
     WordCounts,
     boundaries,
@@ -32,17 +33,16 @@ from nextword.ngram.counts import (
     write_counts,
     write_shard,
 )
-from nextword.ngram.external import CountSettings
-from nextword.ngram.levels import LevelFiles
-from nextword.ngram.mapped import DiskUse
+from nextword.ngram.external.levels import LevelFiles
+from nextword.ngram.external.mapped import DiskUse
+from nextword.ngram.external.training import train_from_counts
 from nextword.ngram.smoothing import Smoothing
 from nextword.ngram.train import train_ngram
-from nextword.ngram.train_external import train_from_counts
 from nextword.text.corpus import Corpus
 from nextword.text.indexing import Indexer
 from nextword.text.pipeline import Pipeline
 from nextword.text.spelling import CharTokenizer
-from ngram.test_external import BPE, FALLBACK, LINES, assert_same
+from ngram.external.test_external import BPE, FALLBACK, LINES, assert_same
 from strategies import corpus, sentences
 
 PIPELINE = Pipeline()
@@ -260,7 +260,7 @@ def test_a_killed_count_is_gone_on_with(tmp_path, monkeypatch):
 
     out, temp = tmp_path / "counts", tmp_path / "temp"
     with monkeypatch.context() as patch:
-        patch.setattr("nextword.ngram.count_text.write_counts", stop)
+        patch.setattr("nextword.ngram.external.count_text.write_counts", stop)
         with pytest.raises(Stop):
             count(LINES, out)
     assert temp.exists()

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from nextword.ngram.runs import BLOCK_ROWS, Run
-from nextword.ngram.sorting import merge
-from nextword.ngram.windows import KeyLayout
+from nextword.ngram.external.runs import BLOCK_ROWS, Run
+from nextword.ngram.external.sorting import merge
+from nextword.ngram.external.windows import KeyLayout
 from nextword.types import Array
 
 _MOST_SAMPLES = 1 << 20

@@ -20,9 +20,9 @@ from numba import njit
 
 from nextword import durable
 from nextword.errors import StoreError, UsageError
-from nextword.ngram.runs import get_varint, put_varint
+from nextword.ngram.external.runs import get_varint, put_varint
+from nextword.ngram.external.workplace import Workplace
 from nextword.ngram.sizes import shown
-from nextword.ngram.workplace import Workplace
 from nextword.text import encode
 from nextword.text.blocks import Block
 from nextword.text.encode import BOS, EOS

@@ -24,8 +24,8 @@ from numba import njit
 
 from nextword import durable
 from nextword.errors import StoreError
-from nextword.ngram.sorting import lower_bound
-from nextword.ngram.windows import KeyLayout, get_field, set_field
+from nextword.ngram.external.sorting import lower_bound
+from nextword.ngram.external.windows import KeyLayout, get_field, set_field
 from nextword.text.encode import EOS
 from nextword.types import Array, Bytes
 

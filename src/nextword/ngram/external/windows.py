@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from nextword.errors import UsageError
-from nextword.ngram.sorting import combined, sort_keys
+from nextword.ngram.external.sorting import combined, sort_keys
 from nextword.text.encode import BOS, EOS
 from nextword.types import Array, Ids_T
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nextword.errors import StoreError
-from nextword.ngram import kenlm_kernels as kernels
+from nextword.ngram.kenlm import kernels
 from nextword.types import Array
 
 _QUANTIZATION, _COMPRESSION = 2, 0  # versions of these parts' own formats

@@ -20,8 +20,8 @@ import numpy as np
 
 from nextword import durable
 from nextword.errors import NextwordError, StoreError, UsageError
-from nextword.ngram.ranges import in_order
-from nextword.ngram.shards import (
+from nextword.ngram.external.ranges import in_order
+from nextword.ngram.external.shards import (
     WordCounts,
     check,
     from_table,
@@ -33,9 +33,9 @@ from nextword.ngram.shards import (
     write_shard,
     write_words,
 )
-from nextword.ngram.sorting import lower_bound, merge
-from nextword.ngram.spill import unigram_counts
-from nextword.ngram.windows import KeyLayout, sorted_rows
+from nextword.ngram.external.sorting import lower_bound, merge
+from nextword.ngram.external.spill import unigram_counts
+from nextword.ngram.external.windows import KeyLayout, sorted_rows
 from nextword.text import encode
 from nextword.text.blocks import Block
 from nextword.text.encode import EOS

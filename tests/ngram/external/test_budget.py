@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextword.errors import UsageError
-from nextword.ngram.budget import budget
+from nextword.ngram.external.budget import budget
+from nextword.ngram.external.training import train_external
+from nextword.ngram.external.windows import KeyLayout
 from nextword.ngram.sizes import parse_size, shown
-from nextword.ngram.train_external import train_external
-from nextword.ngram.windows import KeyLayout
 from strategies import corpus
 
 

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from nextword.errors import UsageError
-from nextword.ngram.ranges import least_capacity
+from nextword.ngram.external.ranges import least_capacity
+from nextword.ngram.external.windows import KeyLayout
 from nextword.ngram.sizes import shown
-from nextword.ngram.windows import KeyLayout
 
 DEFAULT_MEMORY = "2G"
 LEAST = 32 << 20  # bytes

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nextword.ngram.backoff import BackoffModel
-from nextword.ngram.budget import DEFAULT_MEMORY, Budget
-from nextword.ngram.counts import Counts, open_counts, require_settings
-from nextword.ngram.external import CountSettings, Limits, count_in_runs
-from nextword.ngram.levels import LevelFiles, Piece, piece_of
-from nextword.ngram.mapped import MappedArena
+from nextword.ngram.external.budget import DEFAULT_MEMORY, Budget
+from nextword.ngram.external.counting import CountSettings, Limits, count_in_runs
+from nextword.ngram.external.counts import Counts, open_counts, require_settings
+from nextword.ngram.external.levels import LevelFiles, Piece, piece_of
+from nextword.ngram.external.mapped import MappedArena
+from nextword.ngram.external.windows import KeyLayout
+from nextword.ngram.external.workplace import Workplace, working
 from nextword.ngram.settings import NgramSettings, default_threads
 from nextword.ngram.sizes import parse_size
 from nextword.ngram.smoothing import Name, Smoothing
 from nextword.ngram.stupid import StupidBackoff
 from nextword.ngram.train import Progress, train_on_levels
-from nextword.ngram.windows import KeyLayout
-from nextword.ngram.workplace import Workplace, working
 from nextword.text.blocks import Block
 from nextword.text.corpus import Corpus
 from nextword.text.pipeline import Pipeline

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextword.errors import StoreError, UsageError
-from nextword.ngram import ranges, runs
 from nextword.ngram.counting import count_ngrams
-from nextword.ngram.levels import LevelFiles, link_suffixes, piece_of
-from nextword.ngram.mapped import DiskUse, MappedArena
-from nextword.ngram.ranges import key_ranges, least_capacity, over_ranges
-from nextword.ngram.runs import Run, write_run
-from nextword.ngram.sorting import combined, lower_bound, merge, sort_keys
-from nextword.ngram.windows import KeyLayout, sorted_rows
+from nextword.ngram.external import ranges, runs
+from nextword.ngram.external.levels import LevelFiles, link_suffixes, piece_of
+from nextword.ngram.external.mapped import DiskUse, MappedArena
+from nextword.ngram.external.ranges import key_ranges, least_capacity, over_ranges
+from nextword.ngram.external.runs import Run, write_run
+from nextword.ngram.external.sorting import combined, lower_bound, merge, sort_keys
+from nextword.ngram.external.windows import KeyLayout, sorted_rows
 
 SIZES = st.sampled_from([4, 7, 60, 5000, 2**24])  # of the vocabulary
 

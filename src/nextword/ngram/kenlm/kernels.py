@@ -17,7 +17,7 @@ children in the next order's array, a place is an index in that array. ``fields`
 import numpy as np
 from numba import njit
 
-from nextword.ngram.addresses import (
+from nextword.ngram.kenlm.addresses import (
     bits_float,
     fetch,
     float_bits,

@@ -19,15 +19,15 @@ import numpy as np
 
 from nextword import durable, tensors
 from nextword.errors import EstimationError, UsageError
-from nextword.ngram.budget import BYTES_OF_WORD, LEAST, Budget, budget, part_tokens
-from nextword.ngram.ranges import over_ranges
-from nextword.ngram.runs import BLOCK_ROWS, Run, write_run
+from nextword.ngram.external.budget import BYTES_OF_WORD, LEAST, Budget, budget, part_tokens
+from nextword.ngram.external.ranges import over_ranges
+from nextword.ngram.external.runs import BLOCK_ROWS, Run, write_run
+from nextword.ngram.external.sorting import combined, sort_keys
+from nextword.ngram.external.spill import Spiller, part_file, part_size, read_part, unigram_counts
+from nextword.ngram.external.windows import KeyLayout, window_keys
+from nextword.ngram.external.workplace import Workplace
 from nextword.ngram.sizes import shown
-from nextword.ngram.sorting import combined, sort_keys
-from nextword.ngram.spill import Spiller, part_file, part_size, read_part, unigram_counts
 from nextword.ngram.train import Progress
-from nextword.ngram.windows import KeyLayout, window_keys
-from nextword.ngram.workplace import Workplace
 from nextword.text.blocks import Block
 from nextword.text.corpus import Corpus
 from nextword.text.encode import BOS, EOS

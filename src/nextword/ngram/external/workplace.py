@@ -18,7 +18,7 @@ from typing import Any
 
 from nextword import durable
 from nextword.errors import StoreError, UsageError
-from nextword.ngram.mapped import DiskUse
+from nextword.ngram.external.mapped import DiskUse
 from nextword.types import Json
 
 MANIFEST = "manifest.json"

@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 
 from nextword.errors import StoreError, UsageError
-from nextword.ngram import kenlm_kernels as kernels
-from nextword.ngram.kenlm_layout import Layout, lay_out
+from nextword.ngram.kenlm import kernels
+from nextword.ngram.kenlm.layout import Layout, lay_out
 from nextword.text.vocabulary import BOS, EOS, UNK, Vocabulary
 from nextword.types import Array
 

@@ -11,8 +11,8 @@ from numba import njit
 from nextword.errors import EstimationError, StoreError
 from nextword.ngram.arena import Arena
 from nextword.ngram.counting import Level
-from nextword.ngram.mapped import DiskUse, map_and_forget
-from nextword.ngram.windows import KeyLayout, get_field
+from nextword.ngram.external.mapped import DiskUse, map_and_forget
+from nextword.ngram.external.windows import KeyLayout, get_field
 from nextword.text.encode import EOS
 from nextword.types import Array
 

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from nextword.ngram.budget import DEFAULT_MEMORY, Budget
-from nextword.ngram.counts import claim, write_counts
-from nextword.ngram.external import Counted, CountSettings, Limits, count_in_runs
+from nextword.ngram.external.budget import DEFAULT_MEMORY, Budget
+from nextword.ngram.external.counting import Counted, CountSettings, Limits, count_in_runs
+from nextword.ngram.external.counts import claim, write_counts
+from nextword.ngram.external.shards import modules, write_shard
+from nextword.ngram.external.workplace import working
 from nextword.ngram.settings import default_threads
-from nextword.ngram.shards import modules, write_shard
 from nextword.ngram.sizes import parse_size
 from nextword.ngram.train import Progress
-from nextword.ngram.workplace import working
 from nextword.text.blocks import Block
 from nextword.text.corpus import Corpus
 from nextword.text.pipeline import Pipeline

@@ -13,7 +13,7 @@ import numpy as np
 
 from nextword import durable
 from nextword.errors import StoreError, UsageError
-from nextword.ngram.windows import KeyLayout
+from nextword.ngram.external.windows import KeyLayout
 from nextword.types import Array, Bytes, Json
 
 _GROUP_ROWS = 1 << 18  # rows of a row group: what is read at once

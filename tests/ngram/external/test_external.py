@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextword.errors import EstimationError, StoreError, TextError, UsageError
-from nextword.ngram import ranges, runs
-from nextword.ngram.budget import Budget
-from nextword.ngram.mapped import MappedArena
+from nextword.ngram.external import ranges, runs
+from nextword.ngram.external.budget import Budget
+from nextword.ngram.external.mapped import MappedArena
+from nextword.ngram.external.training import train_external
+from nextword.ngram.external.workplace import discard, workplace
 from nextword.ngram.smoothing import Smoothing
 from nextword.ngram.train import train_ngram
-from nextword.ngram.train_external import train_external
-from nextword.ngram.workplace import discard, workplace
 from nextword.text.bpe import train_bpe
 from nextword.text.corpus import Corpus
 from nextword.text.normalize import Normalizer
@@ -134,10 +134,14 @@ def test_without_a_directory_files_go_to_the_systems(text, tmp_path, monkeypatch
 
 KILLED = """
 import os, sys
-from nextword.ngram import runs, ranges, workplace, levels, external
-from nextword.ngram.budget import Budget
+from nextword.ngram.external import runs
+from nextword.ngram.external import ranges
+from nextword.ngram.external import workplace
+from nextword.ngram.external import levels
+from nextword.ngram.external import counting as external
+from nextword.ngram.external.budget import Budget
 from nextword.ngram.smoothing import Smoothing
-from nextword.ngram.train_external import train_external
+from nextword.ngram.external.training import train_external
 from nextword.text.corpus import Corpus
 runs.BLOCK_ROWS = ranges.BLOCK_ROWS = 3
 where, after, temp, text = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -180,7 +184,7 @@ class Stop(Exception):
 
 def stopped(source, temp, monkeypatch, *, records, **options):
     """Train until so many things have been recorded; returns the recorded state."""
-    from nextword.ngram.workplace import Workplace
+    from nextword.ngram.external.workplace import Workplace
 
     original, left = Workplace.record, records
 
@@ -200,7 +204,7 @@ def stopped(source, temp, monkeypatch, *, records, **options):
 def test_each_step_is_done_once(text, tmp_path, monkeypatch):
     """What was recorded before a stop, wherever it comes, is not done again: parts are not read, runs not written."""
     written = []
-    for name in ("nextword.ngram.spill.write_part", "nextword.ngram.external.write_run"):
+    for name in ("nextword.ngram.external.spill.write_part", "nextword.ngram.external.counting.write_run"):
         monkeypatch.setattr(name, spy(name, written))
     expected = external(text(), tmp_path / "whole", order=3, smoothing=FALLBACK).model
     steps = [file.name for file in written]
@@ -256,7 +260,7 @@ def stopped_again(text, temp, monkeypatch):
         raise Stop
 
     with monkeypatch.context() as patch:
-        patch.setattr("nextword.ngram.levels.LevelFiles.append", stop)
+        patch.setattr("nextword.ngram.external.levels.LevelFiles.append", stop)
         external(text(), temp, order=3, smoothing=FALLBACK, resume=True)
 
 
