@@ -148,9 +148,10 @@ def prepare(data: Path, text: Path | None, lines: int) -> None:
     some = [next(drawn) for _ in range(lines)]
     (data / "text.txt").write_bytes(b"".join(some))
     (data / "tune.txt").write_bytes(b"".join(next(drawn) for _ in range(max(lines // 50, 20))))
-    for shard in range(6):
-        (data / "crawl").mkdir(exist_ok=True)
-        records = (json.dumps({"id": i, "text": line.decode()}) for i, line in enumerate(some[shard::6]))
+    (data / "crawl").mkdir()
+    for shard in range(12):  # so much that most of the time goes into it, and not into starting
+        records = [json.dumps({"id": i, "text": line.decode()}) for i, line in enumerate(some)]
+        random.Random(shard).shuffle(records)
         (data / "crawl" / f"{shard}.jsonl").write_text("\n".join(records) + "\n", encoding="utf-8")
     for command in (
         "train ngram {data}/text.txt --out {data}/model --order 4 --discount-fallback",

@@ -1,11 +1,11 @@
-"""Training with bounded memory: seconds, anonymous resident memory, temporary disk, and whether the model is the same.
+"""Training beside lmplz, in memory and with bounded memory: seconds, anonymous memory, disk, and whether all is the same.
 
     python benchmarks/scale.py                          the novels, from $NEXTWORD_SHARED or ../shared
     python benchmarks/scale.py --text FILE              a text of one's own, one sentence a line
     python benchmarks/scale.py --bounds 400M 2G --lmplz FILE
 
-Training in memory, training with each bound, and KenLM's lmplz with the same bounds (-S, to its intermediate files)
-take turns. A watcher reads, 20 times a second, RssAnon of the process (/proc/PID/status: the pages of mapped files,
+Training in memory, to a model directory and to an ARPA file, training with each bound, and KenLM's lmplz with the same
+bounds (-S, to its intermediate files) and with the last one to an ARPA file take turns. A watcher reads, 20 times a second, RssAnon of the process (/proc/PID/status: the pages of mapped files,
 which the system may drop, are not in it; lmplz's buffers are) and the temporary files that it has in its directory,
 open or mapped, deleted ones too. Linux only. The last column is the SHA-256 of the model's weights.
 """
@@ -32,6 +32,7 @@ from nextword.durable import file_sha256
 
 SHARED = Path(os.environ.get("NEXTWORD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 EVERY = 0.05  # seconds
+TO_ARPA = "lmplz to ARPA"
 
 
 def watched(arguments: Sequence[str | Path], temp: Path, out: Path | None = None) -> Run:
@@ -113,11 +114,13 @@ def contenders(
         limit = [] if bound is None else ["--memory", bound, "--temp", temp / "ours"]
         name = "nextword, in memory" if bound is None else f"nextword --memory {bound}"
         found[name] = partial(watched, [*train, "--out", out, *limit], temp, out)
+    found["nextword, in memory, to ARPA"] = partial(watched, [*train, "--out", work / "ours.arpa"], temp)
     if lmplz is not None:
+        start = [lmplz, "-o", str(order), "-T", temp / "lmplz-", "--text", text]
+        found[TO_ARPA] = partial(watched, [*start, "-S", bounds[-1], "--arpa", work / "lmplz.arpa"], temp)
         for bound in bounds:
             written = ["--intermediate", work / "intermediate"]
-            command = [lmplz, "-o", str(order), "-S", bound, "-T", temp / "lmplz-", "--text", text, *written]
-            found[f"lmplz -S {bound} --intermediate"] = partial(watched, command, temp)
+            found[f"lmplz -S {bound} --intermediate"] = partial(watched, [*start, "-S", bound, *written], temp)
     return found
 
 
@@ -138,17 +141,25 @@ def main() -> None:
         turns = contenders(text, work, options.order, options.bounds, lmplz)
         watched([*nextword(), "train", "ngram", text, "--out", work / "warm", "--memory", "2G", "--quiet"], work)
         runs = alternate(options.rounds, turns)
-        first = next(iter(runs.values()))
+        references = {"in memory": next(iter(runs.values()))}
+        references |= {
+            name: runs[name]
+            for name in runs
+            if name.startswith("lmplz") and name != f"lmplz -S {options.bounds[0]} --intermediate"
+        }
         rows = []
         for name, measured in runs.items():
             disk = max(run.answer["disk"] for run in measured)
             hashes = {run.answer["weights"][:16] for run in measured}
             peak = megabytes(max(run.peak for run in measured))
-            rows.append(
-                [name, *spread(measured, 1, 1), ratio(first, measured), peak, megabytes(disk), " ".join(hashes)]
-            )
+            speeds = [ratio(reference, measured) for reference in references.values()]
+            rows.append([name, *spread(measured, 1, 1), *speeds, peak, megabytes(disk), " ".join(hashes)])
         title = f"Training, order {options.order}, {count_tokens(text):,} tokens, {text.stat().st_size / 1e6:,.0f} MB"
-        show(title, ["", "seconds", "range", "speed", "RssAnon MB", "disk MB", "weights"], rows)
+        show(
+            title,
+            ["", "seconds", "range", *(f"speed / {name}" for name in references), "RssAnon MB", "disk MB", "weights"],
+            rows,
+        )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import pytest
 
 from nextword.model import check_language_model
 from nextword.ngram.backoff import BackoffModel
+from nextword.ngram.scoring import BLOCK
 from nextword.ngram.train import train_ngram
 from nextword.text.corpus import Corpus
 from nextword.text.vocabulary import SPECIALS
@@ -46,3 +47,20 @@ def test_what_came_before_a_sentence_has_no_weight_in_it():
     alone = [weighted.stream_log_probs(sentence) for sentence in sentences]
     assert len(ends) > 3
     np.testing.assert_array_equal(together, np.concatenate(alone))
+
+
+@pytest.mark.parametrize("shift", range(6))
+def test_where_a_block_of_the_scorer_ends_changes_nothing(shift):
+    """Sentences that lie across the edge, at each of its words, score as they do alone; an empty row is an edge too."""
+    model = train_ngram(Corpus.from_lines(["a b c a b", "b c a a", "c"]), order=5, smoothing="witten-bell")
+    sentence = model.vocabulary.encode(b"b c a b c a b b").ids
+    filler = np.full(BLOCK - 4 - shift, -1, dtype=np.int32)
+    stream = np.concatenate([filler, [model.eos], sentence, np.tile(sentence, BLOCK // 4)]).astype(np.int32)
+    scores, orders = model.score_stream(stream)
+    alone, found = model.score_stream(np.concatenate([[model.eos], sentence]).astype(np.int32))
+    begin = len(filler) + 1
+    for at in range(begin, len(stream), len(sentence)):
+        np.testing.assert_array_equal(scores[at : at + len(sentence)], alone[1:])
+        np.testing.assert_array_equal(orders[at : at + len(sentence)], found[1:])
+    assert (scores[: len(filler)] == 0).all()
+    assert found.max() == 5

@@ -70,7 +70,7 @@ def count(
         refuse_beside_ray(temp=temp, resume=resume, threads=threads)
         from nextword.cluster import counting
 
-        with stages("count", quiet=quiet) as say:
+        with stages("Ray", quiet=quiet) as say:
             made = counting.count_on_cluster(
                 text,
                 out,

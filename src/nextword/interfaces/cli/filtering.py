@@ -140,7 +140,7 @@ def filter_(
         refuse_beside_ray(threads=threads, tokenizer=tokenizer, normalize=normalize)
         from nextword.cluster.filtering import filter_on_cluster
 
-        with stages("filter", quiet=quiet) as say:
+        with stages("Ray", quiet=quiet) as say:
             report = filter_on_cluster(model, inputs, out, settings, address=ray, contrast=contrast, say=say, **drawing)
         return show(report, out, as_json=as_json, quiet=quiet)
     lm, other = (None if one is None else open_filter(one, tokenizer, normalize) for one in (model, contrast))
