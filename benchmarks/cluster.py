@@ -28,6 +28,7 @@ from harness.files import count_tokens
 from harness.setting import nextword
 from harness.tables import megabytes, show, spread
 from harness.timing import Run, alternate, command, median
+from scale import anonymous
 
 from nextword.api import load, train
 from nextword.cluster import scratch as files
@@ -137,6 +138,17 @@ def stages(text: Path, work: Path) -> None:
     ]
     header = ["", "processor s", "MB of text/s", "reads MB", "writes MB", "reads B/token", "writes B/token"]
     show(f"Counting on one core: {size / 1e6:,.0f} MB, {tokens:,} tokens, order {ORDER}", header, rows)
+    words_in_memory(text)
+
+
+def words_in_memory(text: Path) -> None:
+    """Anonymous memory of merging word counts, which one machine does; Linux only."""
+    counted = word_counts(Corpus(text), Pipeline())
+    before = anonymous(os.getpid())
+    merged = merge_word_counts([counted])
+    held = anonymous(os.getpid()) - before + sum(array.nbytes for array in counted)
+    row = [f"{len(merged.counts):,}", megabytes(held), f"{held / len(merged.counts):.0f}"]
+    show("Memory of merging the words' counts", ["words", "MB", "bytes a word"], [row])
 
 
 def _stages(text: Path, scratch: Path, out: Path) -> Iterator[tuple[str, float, int, int]]:

@@ -1,13 +1,14 @@
-"""Training beside lmplz, in memory and with bounded memory: seconds, anonymous memory, disk, and whether all is the same.
+"""Training beside lmplz, in memory and with bounded memory: seconds, anonymous memory, temporary disk, the same model.
 
     python benchmarks/scale.py                          the novels, from $NEXTWORD_SHARED or ../shared
     python benchmarks/scale.py --text FILE              a text of one's own, one sentence a line
     python benchmarks/scale.py --bounds 400M 2G --lmplz FILE
 
 Training in memory, to a model directory and to an ARPA file, training with each bound, and KenLM's lmplz with the same
-bounds (-S, to its intermediate files) and with the last one to an ARPA file take turns. A watcher reads, 20 times a second, RssAnon of the process (/proc/PID/status: the pages of mapped files,
-which the system may drop, are not in it; lmplz's buffers are) and the temporary files that it has in its directory,
-open or mapped, deleted ones too. Linux only. The last column is the SHA-256 of the model's weights.
+bounds (-S, to its intermediate files) and with the last one to an ARPA file take turns. A watcher reads, 20 times a
+second, RssAnon of the process (/proc/PID/status: the pages of mapped files, which the system may drop, are not in it;
+lmplz's buffers are) and the temporary files that it has in its directory, open or mapped, deleted ones too. Linux only.
+The last column is the SHA-256 of the model's weights.
 """
 
 import argparse

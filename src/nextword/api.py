@@ -12,12 +12,12 @@ from nextword.model import LanguageModel
 from nextword.neural import require_torch, require_transformers
 from nextword.neural.training_settings import USUAL as NEURAL_KINDS
 from nextword.ngram.backoff import BackoffModel
+from nextword.ngram.compact.quantize import Layout
+from nextword.ngram.compact.quantize import quantize as quantize_ngrams
 from nextword.ngram.external.budget import DEFAULT_MEMORY
 from nextword.ngram.external.training import train_external
 from nextword.ngram.external.training import train_from_counts as train_counted
 from nextword.ngram.marginals import History
-from nextword.ngram.quantize import Layout
-from nextword.ngram.quantize import quantize as quantize_ngrams
 from nextword.ngram.settings import default_threads
 from nextword.ngram.smoothing import Name, Smoothing
 from nextword.ngram.train import Progress, train_ngram
@@ -397,7 +397,7 @@ def quantize(
 ) -> LM:
     """The same model in fewer bytes, at a small cost in perplexity.
 
-    layout, bits, backoff_bits, threads: of an n-gram model; see ``nextword.ngram.quantize``. to: of a neural model,
+    layout, bits, backoff_bits, threads: of an n-gram model; see ``ngram.compact.quantize``. to: of a neural model,
     ``int8`` (unless given) or ``bfloat16``; see ``nextword.neural.quantize``. Raises UsageError for options of the
     other kind, and for a model that is neither or was quantised before.
     """

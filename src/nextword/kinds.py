@@ -7,8 +7,8 @@ from nextword.errors import StoreError, UsageError
 
 KINDS = {  # kind → module:class
     "ngram": "nextword.ngram.backoff:BackoffModel",
-    "ngram-trie": "nextword.ngram.trie:TrieModel",
-    "ngram-hash": "nextword.ngram.hashed:HashedModel",
+    "ngram-trie": "nextword.ngram.compact.trie:TrieModel",
+    "ngram-hash": "nextword.ngram.compact.hashed:HashedModel",
     "stupid-backoff": "nextword.ngram.stupid:StupidBackoff",
     "window": "nextword.neural.model:NeuralModel",
     "rnn": "nextword.neural.model:NeuralModel",

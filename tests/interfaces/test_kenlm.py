@@ -119,7 +119,7 @@ def test_directories_of_any_order(folder, order):
 
 def test_quantised_models(folder, tmp_path):
     """Through ``score_stream``; sums in float64."""
-    from nextword.ngram.quantize import quantize
+    from nextword.ngram.compact.quantize import quantize
 
     lm = nextword.load(folder / "3")
     quantised = nextword.LM(quantize(lm.model, bits=8))

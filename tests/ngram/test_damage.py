@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 import nextword
 from nextword.errors import NextwordError, UsageError, VocabularyError
-from nextword.ngram import quantize as quantizing
 from nextword.ngram.arpa import write_arpa
 from nextword.ngram.backoff import BackoffModel
-from nextword.ngram.quantize import as_backoff
+from nextword.ngram.compact import quantize as quantizing
+from nextword.ngram.compact.quantize import as_backoff
 from nextword.ngram.train import train_ngram
 from nextword.tasks.describe import describe
 from nextword.tasks.keystrokes import keystrokes

@@ -58,7 +58,8 @@ class _Scratch(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _scratch(order: int, tokens: int) -> _Scratch:
+def make_scratch(order: int, tokens: int) -> _Scratch:
+    """Room for the work on so many tokens, a block of them at most."""
     rows = min(tokens, BLOCK) + 1
     numbers = np.zeros((7, rows), dtype=np.int64)
     hashes = np.zeros((3, rows), dtype=np.uint64)
@@ -81,7 +82,7 @@ def _scratch(order: int, tokens: int) -> _Scratch:
 
 
 @njit(cache=True, nogil=True)
-def _read(words: Ids_T, bos: int, eos: int, scratch: _Scratch) -> int:
+def read_tokens(words: Ids_T, bos: int, eos: int, scratch: _Scratch) -> int:
     """Enter a block's tokens, the first as row 1; those that are no -1 become active. Returns how many these are."""
     nodes, found, reach, best = scratch.nodes, scratch.found, scratch.reach, scratch.best
     hashes, before, active, order = scratch.hashes, scratch.before, scratch.active, len(scratch.nodes)
@@ -104,7 +105,7 @@ def _read(words: Ids_T, bos: int, eos: int, scratch: _Scratch) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _ask(k: int, seeking: int, power: np.uint64, slots: int, bits: np.uint64, table: Array, scratch: _Scratch) -> None:
+def ask(k: int, seeking: int, power: np.uint64, slots: int, bits: np.uint64, table: Array, scratch: _Scratch) -> None:
     """Ask for the memory where the k-grams of the active rows are; ``power``: MULTIPLIER**(k - 1)."""
     hashes, before, order = scratch.hashes, scratch.before, len(scratch.nodes)
     active, slot, key = scratch.active, scratch.slot, scratch.key
@@ -119,7 +120,7 @@ def _ask(k: int, seeking: int, power: np.uint64, slots: int, bits: np.uint64, ta
 
 
 @njit(cache=True, nogil=True)
-def _look_up(seeking: int, mask: np.uint64, table: Array, scratch: _Scratch) -> None:
+def look_up(seeking: int, mask: np.uint64, table: Array, scratch: _Scratch) -> None:
     """What the table has for each active row; the few whose search goes on beyond a bucket are looked up last."""
     slot, key, number, late = scratch.slot, scratch.key, scratch.number, scratch.late
     n = 0
@@ -133,7 +134,7 @@ def _look_up(seeking: int, mask: np.uint64, table: Array, scratch: _Scratch) -> 
 
 
 @njit(cache=True, nogil=True)
-def _enter(k: int, seeking: int, ngrams: int, scratch: _Scratch, missing: int) -> tuple[int, int]:
+def enter(k: int, seeking: int, ngrams: int, scratch: _Scratch, missing: int) -> tuple[int, int]:
     """Enter what the look-up of k-grams gave; an index of ``ngrams`` or more counts as not found.
 
     Returns how many rows are active and missed. A (k + 1)-gram is there only if the k-grams that begin and end it are.
@@ -157,7 +158,7 @@ def _enter(k: int, seeking: int, ngrams: int, scratch: _Scratch, missing: int) -
 
 
 @njit(cache=True, nogil=True)
-def _keep(k: int, rows: Array, count: int, scratch: _Scratch) -> int:
+def keep_active(k: int, rows: Array, count: int, scratch: _Scratch) -> int:
     """Of the first ``count`` rows keep those before which there is a context of k words; returns how many."""
     found, reach = scratch.found, scratch.reach
     n = 0
@@ -190,20 +191,20 @@ def _match(
     """
     order, power, bits = len(scratch.nodes), MULTIPLIER, index_bits(ngrams)
     missing = weights = 0
-    seeking = _read(words, bos, eos, scratch)
+    seeking = read_tokens(words, bos, eos, scratch)
     for k in range(2, order + 1):
-        seeking = _keep(k - 1, scratch.active, seeking, scratch)
-        missing = _keep(k - 1, scratch.missed, missing, scratch)
-        _ask(k, seeking, power, len(table), bits, table, scratch)
-        _look_up(seeking, (_ONE << bits) - _ONE, table, scratch)
-        seeking, missing = _enter(k, seeking, below if k < order else ngrams, scratch, missing)
+        seeking = keep_active(k - 1, scratch.active, seeking, scratch)
+        missing = keep_active(k - 1, scratch.missed, missing, scratch)
+        ask(k, seeking, power, len(table), bits, table, scratch)
+        look_up(seeking, (_ONE << bits) - _ONE, table, scratch)
+        seeking, missing = enter(k, seeking, below if k < order else ngrams, scratch, missing)
         weights = _back_off(k - 1, missing, weights, inner, scratch)
         power *= MULTIPLIER
     return weights
 
 
 @njit(cache=True, nogil=True)
-def _carry(tokens: int, scratch: _Scratch) -> None:
+def carry(tokens: int, scratch: _Scratch) -> None:
     """Make the last row of a block the row before the next block."""
     order = len(scratch.nodes)
     scratch.found[0], scratch.reach[0] = scratch.found[tokens], scratch.reach[tokens]
@@ -221,12 +222,12 @@ def score(
     ids: (T,), begins with ``</s>`` or context. out: (T,) float64; 0 at -1, -inf at ``<s>``. orders: (T,) int16,
     the order of the longest n-gram found.
     """
-    scratch = _scratch(order, len(ids))
+    scratch = make_scratch(order, len(ids))
     for begin in range(0, len(ids), BLOCK):
         words = ids[begin : begin + BLOCK]
         weights = _match(words, bos, eos, table, inner, len(inner), len(inner) + len(leaf), scratch)
         _sum(words, bos, inner, leaf, weights, scratch, out[begin : begin + BLOCK], orders[begin : begin + BLOCK])
-        _carry(len(words), scratch)
+        carry(len(words), scratch)
 
 
 @njit(cache=True, nogil=True)
@@ -257,7 +258,7 @@ def _sum(
 @njit(cache=True, nogil=True)
 def match(ids: Ids_T, order: int, bos: int, eos: int, table: Array, ngrams: int, out: Array) -> None:
     """Index of the k-gram that ends at each token, (T, order) int64; 0 from the first order that is not there."""
-    scratch, unweighted = _scratch(order, len(ids)), np.empty((0, 2), dtype=np.float32)
+    scratch, unweighted = make_scratch(order, len(ids)), np.empty((0, 2), dtype=np.float32)
     for begin in range(0, len(ids), BLOCK):
         words = ids[begin : begin + BLOCK]
         _match(words, bos, eos, table, unweighted, ngrams, ngrams, scratch)
@@ -265,4 +266,4 @@ def match(ids: Ids_T, order: int, bos: int, eos: int, table: Array, ngrams: int,
             out[begin + row - 1, 0] = max(words[row - 1], 0)
             for k in range(1, order):
                 out[begin + row - 1, k] = scratch.nodes[k, row] if k < scratch.found[row] else 0
-        _carry(len(words), scratch)
+        carry(len(words), scratch)

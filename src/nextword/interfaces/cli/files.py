@@ -48,7 +48,7 @@ def save_lm(lm: "LM", path: Path, *, quiet: bool, source: Path | None = None) ->
         return
     from nextword.errors import UsageError
     from nextword.ngram.arpa import write_arpa
-    from nextword.ngram.quantize import as_backoff
+    from nextword.ngram.compact.quantize import as_backoff
 
     try:
         model = as_backoff(lm.model)

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from nextword.ngram.bits import read
-from nextword.ngram.kernels import LN10
-from nextword.ngram.trie_kernels import (
+from nextword.ngram.compact.bits import read
+from nextword.ngram.compact.trie_kernels import (
     BEGIN,
     BLOCK,
     CHILDREN,
@@ -22,6 +21,7 @@ from nextword.ngram.trie_kernels import (
     match,
     rank_of,
 )
+from nextword.ngram.kernels import LN10
 from nextword.types import Array, Float_T, Ids_T
 
 

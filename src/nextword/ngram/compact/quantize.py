@@ -6,15 +6,15 @@ from typing import Literal, get_args
 import numpy as np
 
 from nextword.errors import UsageError
-from nextword.ngram import codebooks
 from nextword.ngram.backoff import BackoffModel
-from nextword.ngram.codebooks import LARGEST, SMALLEST, Codebook
-from nextword.ngram.hashed import HashedModel, payload
+from nextword.ngram.compact import codebooks
+from nextword.ngram.compact.codebooks import LARGEST, SMALLEST, Codebook
+from nextword.ngram.compact.hashed import HashedModel, payload
+from nextword.ngram.compact.trie import TrieModel
+from nextword.ngram.compact.trie_building import pack
 from nextword.ngram.links import link
 from nextword.ngram.settings import default_threads
 from nextword.ngram.table import build_table
-from nextword.ngram.trie import TrieModel
-from nextword.ngram.trie_building import pack
 from nextword.types import Array, Json
 
 Layout = Literal["trie", "hash"]

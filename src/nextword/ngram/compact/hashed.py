@@ -22,7 +22,7 @@ from numba import njit
 
 from nextword.errors import UsageError
 from nextword.ngram import scoring
-from nextword.ngram.codebooks import LARGEST
+from nextword.ngram.compact.codebooks import LARGEST
 from nextword.ngram.history import HistoryModel
 from nextword.ngram.kernels import BUCKET, LN10, MULTIPLIER, append_word, find, prepend_word, word_hash
 from nextword.text.vocabulary import Vocabulary
@@ -141,7 +141,7 @@ def _sound(parameters: Json) -> bool:
 @njit(cache=True, nogil=True)
 def score(ids: Ids_T, order: int, bos: int, eos: int, codes: Codes, out: Float_T, orders: Array) -> None:
     """As ``scoring.score``: log-probability, nats, of every token of ``ids``, and the order of the longest n-gram."""
-    scratch = scoring._scratch(order, len(ids))
+    scratch = scoring.make_scratch(order, len(ids))
     ends = np.zeros(order + 1, dtype=np.int64)
     for begin in range(0, len(ids), scoring.BLOCK):
         words = ids[begin : begin + scoring.BLOCK]
@@ -149,7 +149,7 @@ def score(ids: Ids_T, order: int, bos: int, eos: int, codes: Codes, out: Float_T
         _sum(
             words, bos, codes, scratch, ends, out[begin : begin + scoring.BLOCK], orders[begin : begin + scoring.BLOCK]
         )
-        scoring._carry(len(words), scratch)
+        scoring.carry(len(words), scratch)
 
 
 @njit(cache=True, nogil=True)
@@ -160,14 +160,14 @@ def _match(words: Ids_T, bos: int, eos: int, codes: Codes, scratch: Any, ends: A
     """
     order, power, seeking, missing = len(scratch.nodes), MULTIPLIER, 0, 0
     bits = np.uint64(codes.bits + codes.weight_bits)
-    seeking = scoring._read(words, bos, eos, scratch)
+    seeking = scoring.read_tokens(words, bos, eos, scratch)
     missed, rows, taken, nodes = scratch.missed, scratch.rows, scratch.weights, scratch.nodes
     for k in range(2, order + 1):
-        seeking = scoring._keep(k - 1, scratch.active, seeking, scratch)
-        missing = scoring._keep(k - 1, missed, missing, scratch)
-        scoring._ask(k, seeking, power, len(codes.table), bits, codes.table, scratch)
-        scoring._look_up(seeking, (_ONE << bits) - _ONE, codes.table, scratch)
-        seeking, missing = scoring._enter(k, seeking, np.int64(1) << np.int64(bits), scratch, missing)
+        seeking = scoring.keep_active(k - 1, scratch.active, seeking, scratch)
+        missing = scoring.keep_active(k - 1, missed, missing, scratch)
+        scoring.ask(k, seeking, power, len(codes.table), bits, codes.table, scratch)
+        scoring.look_up(seeking, (_ONE << bits) - _ONE, codes.table, scratch)
+        seeking, missing = scoring.enter(k, seeking, np.int64(1) << np.int64(bits), scratch, missing)
         n = ends[k - 2]
         for a in range(missing):
             rows[n + a], taken[n + a] = missed[a], nodes[k - 2, missed[a] - 1]

@@ -34,13 +34,13 @@ from typing import ClassVar
 import numpy as np
 
 from nextword.errors import UsageError
-from nextword.ngram import trie_scoring
 from nextword.ngram.backoff import BackoffModel
-from nextword.ngram.codebooks import LARGEST
+from nextword.ngram.compact import trie_scoring
+from nextword.ngram.compact.codebooks import LARGEST
+from nextword.ngram.compact.trie_building import plan, unpack
+from nextword.ngram.compact.trie_kernels import Trie
 from nextword.ngram.history import HistoryModel
 from nextword.ngram.kernels import LN10
-from nextword.ngram.trie_building import plan, unpack
-from nextword.ngram.trie_kernels import Trie
 from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Float_BV, Float_T, Ids_BT, Ids_T, Json
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextword.errors import UsageError
-from nextword.ngram import codebooks
+from nextword.ngram.compact import codebooks
 from nextword.ngram.links import link
 from nextword.ngram.train import train_ngram
 from strategies import corpus, sentences

@@ -9,17 +9,17 @@ import nextword
 from conformance import conforms, reload
 from nextword import store
 from nextword.errors import StoreError, UsageError
-from nextword.ngram import quantize as quantizing
 from nextword.ngram.arpa import read_arpa, write_arpa
 from nextword.ngram.backoff import BackoffModel
-from nextword.ngram.hashed import HashedModel
-from nextword.ngram.quantize import as_backoff, quantize
+from nextword.ngram.compact import quantize as quantizing
+from nextword.ngram.compact.hashed import HashedModel
+from nextword.ngram.compact.quantize import as_backoff, quantize
+from nextword.ngram.compact.trie import TrieModel
 from nextword.ngram.smoothing import Smoothing
 from nextword.ngram.train import train_ngram
-from nextword.ngram.trie import TrieModel
 from nextword.text.corpus import Corpus
 from nextword.text.vocabulary import Vocabulary
-from ngram.trie_twin import TrieTwin
+from ngram.compact.trie_twin import TrieTwin
 from strategies import corpus, sentences
 
 SMOOTHINGS = ("witten-bell", "katz", "modified-kneser-ney", "add", "mle")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from nextword.ngram.bits import SAMPLE, SAMPLE_BITS, bits_for, read, select
+from nextword.ngram.compact.bits import SAMPLE, SAMPLE_BITS, bits_for, read, select
 from nextword.text.prefetch import prefetch
 from nextword.types import Array, Ids_T
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
-from nextword.ngram import bits
-from nextword.ngram.trie_building import _write_rising
+from nextword.ngram.compact import bits
+from nextword.ngram.compact.trie_building import _write_rising
 
 read, write, select, bits_for = (
     njit(lambda words, at, width: bits.read(words, at, width)),

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from nextword.ngram.bits import SAMPLE, bits_for, high_words, low_bits, write
-from nextword.ngram.links import Linked
-from nextword.ngram.trie_kernels import (
+from nextword.ngram.compact.bits import SAMPLE, bits_for, high_words, low_bits, write
+from nextword.ngram.compact.trie_kernels import (
     BEGIN,
     CHILDREN,
     CODES,
@@ -33,7 +32,8 @@ from nextword.ngram.trie_kernels import (
     expand_word,
     rank_of,
 )
-from nextword.ngram.trie_scoring import weigh
+from nextword.ngram.compact.trie_scoring import weigh
+from nextword.ngram.links import Linked
 from nextword.types import Array
 
 
