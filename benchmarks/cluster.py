@@ -33,7 +33,7 @@ from scale import anonymous
 from nextword.api import load, train
 from nextword.cluster import scratch as files
 from nextword.cluster.tasks import CountWords, MergeWords, WriteRuns, WriteShard
-from nextword.ngram.external.counts import merge_word_counts, vocabulary_of
+from nextword.ngram.external.counts import merge_word_counts, vocabulary_of, word_counts
 from nextword.ngram.external.ranges import key_ranges
 from nextword.ngram.external.runs import Run as SortedRun
 from nextword.ngram.external.runs import write_run
