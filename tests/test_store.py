@@ -701,7 +701,8 @@ def test_a_killed_save_leaves_the_old_model_or_the_new_one(tmp_path, kill):
     for trial in range(200):
         if trial >= 40 and survivors == {0, 1} and debris:
             break
-        assert kill(f"after {delays.uniform(0.0, 0.12 + max(trial - 40, 0) / 100)}") == "killed"  # a busy machine is slow
+        longest = 0.12 + max(trial - 40, 0) / 100  # a busy machine is slow
+        assert kill(f"after {delays.uniform(0.0, longest)}") == "killed"
         store.verify(tmp_path)
         loaded = store.load(tmp_path).model
         (survivor,) = (number for number, model in enumerate(models) if equal(loaded, model))
