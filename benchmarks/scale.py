@@ -143,11 +143,8 @@ def main() -> None:
         watched([*nextword(), "train", "ngram", text, "--out", work / "warm", "--memory", "2G", "--quiet"], work)
         runs = alternate(options.rounds, turns)
         references = {"in memory": next(iter(runs.values()))}
-        references |= {
-            name: runs[name]
-            for name in runs
-            if name.startswith("lmplz") and name != f"lmplz -S {options.bounds[0]} --intermediate"
-        }
+        lmplz_runs = (TO_ARPA, f"lmplz -S {options.bounds[-1]} --intermediate")
+        references |= {name: runs[name] for name in lmplz_runs if name in runs}
         rows = []
         for name, measured in runs.items():
             disk = max(run.answer["disk"] for run in measured)
