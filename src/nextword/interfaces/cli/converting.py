@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextword.interfaces.cli.files import open_lm, save_lm
+from nextword.interfaces.cli.files import check_target, is_arpa, open_lm, save_lm
 from nextword.interfaces.cli.options import Quiet
 from nextword.interfaces.cli.progress import note, stages
 
 if TYPE_CHECKING:
     from nextword.text.pipeline import Pipeline
 
-_ARPA, _ONNX = (".arpa", ".arpa.gz", ".arpa.zst"), ".onnx"
+_ONNX = ".onnx"
 
 
 def convert(
@@ -42,19 +42,18 @@ def convert(
     from nextword.errors import UsageError
 
     pipeline = {"tokenizer": tokenizer, "normalize": normalize, "lowercase": lowercase}
-    if any(pipeline.values()) and (target.name.endswith((*_ARPA, _ONNX)) or not source.name.endswith(_ARPA)):
+    if any(pipeline.values()) and (is_arpa(target) or target.suffix == _ONNX or not is_arpa(source)):
         given = ", ".join(f"--{name}" for name, value in pipeline.items() if value)
         raise UsageError(f"{given}: these are for a directory made of an ARPA file; a model directory has its own")
 
     with stages(f"converting {source}", quiet=quiet):
         if target.suffix == _ONNX:
             _to_onnx(source, target)
-        elif target.name.endswith(_ARPA):
+        elif is_arpa(target):
             save_lm(open_lm(source), target, quiet=quiet, source=source)
-        elif source.name.endswith(_ARPA):
+        elif is_arpa(source):
             from nextword.api import LM
             from nextword.ngram.arpa import read_arpa
-            from nextword.store import check_target
 
             check_target(target)
             reader = make_pipeline(tokenizer, normalize, lowercase)
