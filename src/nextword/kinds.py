@@ -17,7 +17,17 @@ KINDS = {  # kind → module:class
     "transformer": "nextword.neural.model:NeuralModel",
     "pretrained": "nextword.neural.pretrained:PretrainedModel",
     "mixture": "nextword.mixture:Mixture",
+    "classify-ngram": "nextword.tasks.classify.ngram:NgramClassifier",
+    "classify-bow": "nextword.tasks.classify.bow:BowClassifier",
+    "classify-encoder": "nextword.tasks.classify.encoder:EncoderClassifier",
+    "classify-cnn": "nextword.tasks.classify.neural:CnnClassifier",
+    "classify-rnn": "nextword.tasks.classify.neural:RnnClassifier",
+    "tagger": "nextword.tasks.tag.tagger:Tagger",
+    "translator": "nextword.tasks.translate.translator:Translator",
+    "captioner": "nextword.tasks.translate.captioner:Captioner",
+    "parser": "nextword.tasks.parse.parser:Parser",
 }
+_NEURAL_TASKS = ("classify-encoder", "classify-cnn", "classify-rnn", "tagger", "translator", "captioner", "parser")
 
 
 def model_class(kind: str) -> Any:
@@ -28,9 +38,11 @@ def model_class(kind: str) -> Any:
     if kind not in KINDS:
         raise StoreError(f"its kind {kind!r:.80} is unknown, expected one of {', '.join(KINDS)}; upgrade nextword")
     module, _, name = KINDS[kind].partition(":")
-    if module.startswith("nextword.neural."):
-        try:
+    try:
+        if module.startswith("nextword.neural.") or kind in _NEURAL_TASKS:
             importlib.import_module("nextword.neural").require_torch()
-        except UsageError as error:
-            raise StoreError(str(error)) from error
+        if module.startswith("nextword.tasks."):
+            importlib.import_module("nextword.tasks.extras").require_tasks()
+    except UsageError as error:
+        raise StoreError(str(error)) from error
     return getattr(importlib.import_module(module), name)

@@ -3,6 +3,7 @@
 import inspect
 import io
 import json
+import math
 import os
 import re
 import signal
@@ -300,12 +301,18 @@ def test_the_bar_shows_how_training_goes(monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     with training_bar(nextword.Corpus.from_lines(LINES), ["-"], "lstm", quiet=False) as shown:
         assert len(list(shown.blocks)) == 1
-        shown.watch(Status(5, 0.5, 0.25, 1000, 20.0, 12_345.6, 321.0, 0.01, 456.0))
+        losses = {"loss": math.log(321), "valid_loss": math.log(456)}
+        shown.watch(Status(5, 0.5, 0.25, 1000, 20.0, 12_345.6, lr=0.01, figures={}, **losses))
         time.sleep(0.3)
     assert "lstm" in terminal.getvalue() and " 25%" in terminal.getvalue()
     assert "perplexity 321.0, valid 456.0, 12,346 tokens/s, 0:01:00 left" in terminal.getvalue()
     with training_bar([], ["-"], "lstm", quiet=True) as shown:
         assert shown.watch is None
+    with training_bar([], [], "tagger", quiet=False, perplexity=False) as shown:
+        figures = {"valid_accuracy": 0.91234}
+        shown.watch(Status(5, 0.5, 0.25, 1000, 20.0, 12_345.6, loss=0.5, lr=0.01, valid_loss=0.09, figures=figures))
+        time.sleep(0.3)
+    assert "loss 0.500, valid accuracy 0.9123, 12,346/s, 0:01:00 left" in terminal.getvalue()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")

@@ -18,7 +18,7 @@ import torch
 from nextword import durable
 from nextword.neural import metrics
 from nextword.neural.families import build
-from nextword.neural.training import train_network
+from nextword.neural.language import train_network
 from nextword.neural.training_settings import TrainingSettings
 
 COMMON = {"batch_size": 4, "bptt": 7, "steps": 14, "precision": "float32", "device": "cpu", "lr": 0.02, "log_every": 4}

@@ -19,9 +19,9 @@ from nextword import durable  # noqa: E402
 from nextword.errors import StoreError, TrainingError, UsageError  # noqa: E402
 from nextword.neural import metrics  # noqa: E402
 from nextword.neural.checkpoint import Checkpoint  # noqa: E402
+from nextword.neural.language import train_network  # noqa: E402
 from nextword.neural.resuming import finished_message, finished_run, mark_saved  # noqa: E402
 from nextword.neural.train import train_on_tokens  # noqa: E402
-from nextword.neural.training import train_network  # noqa: E402
 from nextword.neural.training_settings import TrainingSettings  # noqa: E402
 from nextword.text.indexing import Indexer  # noqa: E402
 
@@ -312,7 +312,7 @@ def test_a_damaged_checkpoint_says_so(tmp_path):
         (f"{payload}: was changed after it was saved (its SHA-256 differs); {remedy}", lambda file: None),
         (f"{payload}: cannot be read: No such file or directory", lambda file: payload.unlink()),
         (
-            f"{tmp_path / 'checkpoint.json'}: has format version 9, this nextword reads 1; resume with the "
+            f"{tmp_path / 'checkpoint.json'}: has format version 9, this nextword reads 2; resume with the "
             "version that "
             f"wrote it, or {remedy}",
             lambda file: file.write_text(json.dumps({**document, "format_version": 9})),

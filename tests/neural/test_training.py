@@ -15,9 +15,9 @@ torch = pytest.importorskip("torch")
 from nextword.errors import TrainingError, UsageError  # noqa: E402
 from nextword.neural import metrics  # noqa: E402
 from nextword.neural.finder import find_lr, suggestion  # noqa: E402
+from nextword.neural.language import train_network  # noqa: E402
 from nextword.neural.network import detach  # noqa: E402
 from nextword.neural.schedules import rate  # noqa: E402
-from nextword.neural.training import train_network  # noqa: E402
 from nextword.neural.training_settings import TrainingSettings  # noqa: E402
 from nextword.text.batches import training_batches  # noqa: E402
 

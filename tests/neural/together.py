@@ -17,7 +17,7 @@ import torch
 
 from nextword import tensors
 from nextword.neural.families import build
-from nextword.neural.training import train_network
+from nextword.neural.language import train_network
 from nextword.neural.training_settings import TrainingSettings
 
 LSTM = {"embedding_size": 6, "hidden_size": 8, "learned_start": True}

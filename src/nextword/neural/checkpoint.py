@@ -23,7 +23,7 @@ from nextword.errors import StoreError, TrainingError
 from nextword.types import Json
 
 FILE = "checkpoint.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _PAYLOADS = ("state", "best")
 _REMEDY = "delete this folder and train again"
 _INTEGERS = {torch.bfloat16: torch.int16}  # NumPy has no bfloat16: its bits are kept as integers

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nextword.errors import TrainingError
+from nextword.neural.language import LanguageObjective
 from nextword.neural.network import Network
 from nextword.neural.resuming import load_weights, weights_of
-from nextword.neural.training import Run, check_texts, session
+from nextword.neural.training import Run, session
 from nextword.neural.training_settings import TrainingSettings
 from nextword.types import Float_T, Ids_T
 
@@ -40,10 +41,11 @@ def find_lr(
 
     The suggestion suits a schedule that warms up to it. Raises TrainingError if the loss never fell.
     """
-    check_texts(tokens, None, network.vocab_size, settings)
+    settings.check_valid(False)
+    objective = LanguageObjective(network, tokens, settings)
     before = {name: weight.clone() for name, weight in weights_of(network).items()}
     with session(settings, interruptible=False) as (group, _):
-        run = Run(network, tokens, settings, group=group)
+        run = Run(objective, settings, group=group)
         try:
             found = _losses(run, np.geomspace(lowest, highest, steps).tolist())
         finally:

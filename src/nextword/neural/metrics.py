@@ -1,9 +1,10 @@
 """What is known of a run while it goes on: figures for a progress bar, a JSONL file, TensorBoard and a picture.
 
 A line of ``metrics.jsonl`` is an object with ``step``, ``epoch`` (a fraction), ``tokens`` read and ``seconds`` passed,
-and either the figures of training since the line before (``loss`` in nats per token, ``perplexity``, ``lr``,
-``gradient_norm`` before clipping, ``tokens_per_second``) or those of the validation text (``valid_loss``,
-``valid_perplexity``, ``best``).
+and either the figures of training since the line before (``loss`` in nats per token, ``lr``, ``gradient_norm`` before
+clipping, ``tokens_per_second``, and of a language model ``perplexity``) or those of the held-out data (``valid_loss``,
+``best`` and what else the objective measures: ``valid_perplexity`` of a language model, ``valid_accuracy`` of others).
+What a task predicts, examples or transitions, counts as tokens.
 """
 
 import json
@@ -23,7 +24,10 @@ FILE, PICTURE, BOARD = "metrics.jsonl", "loss.png", "tensorboard"
 
 
 class Status(NamedTuple):
-    """Where a run stands, for whoever watches it. perplexity: of the latest training batches; fraction: of the run."""
+    """Where a run stands, for whoever watches it.
+
+    fraction: of the run; loss: of the latest training batches, nats per token; figures: what was last measured.
+    """
 
     step: int
     epoch: float
@@ -31,12 +35,15 @@ class Status(NamedTuple):
     tokens: int
     seconds: float
     tokens_per_second: float
-    perplexity: float | None
+    loss: float
     lr: float
-    valid_perplexity: float | None
+    valid_loss: float | None
+    figures: Json
 
     @classmethod
-    def of(cls, place: Place, settings: TrainingSettings, *, speed: float, loss: float, lr: float) -> "Status":
+    def of(
+        cls, place: Place, settings: TrainingSettings, *, speed: float, loss: float, lr: float, figures: Json
+    ) -> "Status":
         """The status of a run whose loss has lately been so many nats per token."""
         return cls(
             place.step,
@@ -45,10 +52,21 @@ class Status(NamedTuple):
             place.tokens,
             place.seconds,
             speed,
-            perplexity(loss),
+            loss,
             lr,
-            perplexity(place.valid_loss),
+            place.valid_loss,
+            figures,
         )
+
+    @property
+    def perplexity(self) -> float | None:
+        """Of a language model, on the latest training batches."""
+        return perplexity(self.loss)
+
+    @property
+    def valid_perplexity(self) -> float | None:
+        """Of a language model, on the validation text when it was last measured."""
+        return perplexity(self.valid_loss)
 
     @property
     def seconds_left(self) -> float | None:
@@ -113,7 +131,7 @@ def require_matplotlib() -> None:
         raise UsageError("a plot needs matplotlib; install it with: pip install 'nextword[plot]'")
 
 
-def plot(directory: str | Path, *, title: str = "Training") -> Path:
+def plot(directory: str | Path, *, title: str = "Training", unit: str = "loss (nats per token)") -> Path:
     """Draw the loss over the steps of a run from its metrics file; returns the PNG's path, in the same directory.
 
     Raises UsageError where matplotlib is not installed or there is nothing to draw.
@@ -131,7 +149,7 @@ def plot(directory: str | Path, *, title: str = "Training") -> Path:
         points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
         if points:
             axes.plot(*zip(*points, strict=True), style, label=label, markersize=3, linewidth=1.2)
-    axes.set(xlabel="step", ylabel="loss (nats per token)", title=title)
+    axes.set(xlabel="step", ylabel=unit, title=title)
     axes.grid(alpha=0.3)
     axes.legend()
     picture = Path(directory) / PICTURE

@@ -22,7 +22,7 @@ class Optimizer:
     """
 
     def __init__(self, network: nn.Module, settings: TrainingSettings):
-        self.parameters = list(network.parameters())
+        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.clip = settings.clip
         kept = _outer(network)
         # these layers add to their gradients in place, so theirs keep their memory from step to step
@@ -152,12 +152,13 @@ def _make_muon(matrices: list[nn.Parameter], settings: TrainingSettings) -> torc
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Parameters that decay and those that do not."""
-    embedding = getattr(network, "embedding", None)
-    spared = {id(parameter) for parameter in embedding.parameters()} if isinstance(embedding, nn.Module) else set()
-    decaying = [p for p in network.parameters() if p.ndim > 1 and id(p) not in spared]
+    """Parameters that decay and those that do not; frozen ones are neither."""
+    tables = [layer for layer in network.modules() if isinstance(layer, Embedding | nn.Embedding)]
+    spared = {id(parameter) for table in tables for parameter in table.parameters()}
+    trained = [p for p in network.parameters() if p.requires_grad]
+    decaying = [p for p in trained if p.ndim > 1 and id(p) not in spared]
     chosen = {id(parameter) for parameter in decaying}
-    others = [p for p in network.parameters() if id(p) not in chosen]
+    others = [p for p in trained if id(p) not in chosen]
     return [group for group in ({"params": decaying, "weight_decay": decay}, {"params": others, "weight_decay": 0.0})
             if group["params"]]  # fmt: skip
 

@@ -13,8 +13,8 @@ from nextword.types import Json
 class Report(NamedTuple):
     """How a training run went. tokens: predicted in all epochs; seconds: measurements and checkpoints included.
 
-    valid_perplexity, best_step: of the weights that the network has now. stopped: what ended the run: "steps",
-    "epochs", "minutes" or "patience".
+    valid_loss, best_step: of the weights that the network has now; the loss is what the objective measures, for a
+    language model nats per token. stopped: what ended the run: "steps", "epochs", "minutes" or "patience".
     """
 
     steps: int
@@ -22,9 +22,14 @@ class Report(NamedTuple):
     tokens: int
     seconds: float
     parameters: int
-    valid_perplexity: float | None
+    valid_loss: float | None
     best_step: int
     stopped: str
+
+    @property
+    def valid_perplexity(self) -> float | None:
+        """Of a language model's validation text."""
+        return perplexity(self.valid_loss)
 
 
 @dataclass
@@ -48,7 +53,7 @@ class Place:
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
-    best_loss: float | None = None  # of the validation text, nats per token
+    best_loss: float | None = None  # of the held-out data, as the objective measures it
     best_step: int = 0
     valid_loss: float | None = None  # when it was last measured
     measured_step: int = 0
@@ -117,7 +122,7 @@ class Place:
             self.tokens,
             self.seconds,
             parameters,
-            perplexity(self.best_loss),
+            self.best_loss,
             self.best_step if measured else self.step,
             stopped,
         )

@@ -1,6 +1,5 @@
 """A run's arrays and place to a checkpoint and back, and whether a run may go on from what is there."""
 
-import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from nextword.errors import TrainingError, UsageError
 from nextword.neural.checkpoint import Checkpoint, check_identity
 from nextword.neural.place import Place, Report
 from nextword.neural.training_settings import FREE, TrainingSettings
-from nextword.types import Ids_T, Json
+from nextword.types import Json
 
 if TYPE_CHECKING:
     from nextword.neural.training import Run
@@ -55,7 +54,7 @@ class Keeper:
         check_identity(self.checkpoint.directory, document["identity"], self.identity, free=(*FREE, *failed))
         if document.get("finished"):
             self._check_not_saved(document)
-            load_weights(run.network, self.checkpoint.tensors("best"))
+            load_weights(run.module, self.checkpoint.tensors("best"))
             if run.group.first:
                 self.checkpoint.delete_unnamed()
             return Report(**document["finished"])
@@ -83,7 +82,7 @@ class Keeper:
         """Leave the weights alone, for a model to be made of them."""
         if self.checkpoint is not None and run.group.first:
             document = {**self._document(run), "finished": report._asdict(), "saved": None}
-            self.checkpoint.write(document, {"best": weights_of(run.network)})
+            self.checkpoint.write(document, {"best": weights_of(run.module)})
 
     def stop_for(self, run: "Run", step: int, what: str) -> NoReturn:
         """Note that ``what`` is not finite, so that the run may be resumed with a lower rate; raises TrainingError."""
@@ -146,13 +145,10 @@ def mark_saved(directory: str | Path, model: str | Path) -> None:
         checkpoint.write({**document, "saved": str(model)}, {})
 
 
-def identity_of(run: "Run", tokens: Ids_T, valid: Ids_T | None) -> Json:
+def identity_of(run: "Run") -> Json:
     """What must be the same when a run is resumed."""
-    network = run.network
     return {
-        "text": _digest(tokens),
-        "validation text": None if valid is None else _digest(valid),
-        "network": {"kind": network.kind, "vocabulary size": network.vocab_size, **asdict(network.settings)},
+        **run.objective.identity(),
         "training": {**asdict(run.settings), "precision": str(run.precision).removeprefix("torch.")},
         "run": {"processes": run.group.size},
     }
@@ -160,7 +156,7 @@ def identity_of(run: "Run", tokens: Ids_T, valid: Ids_T | None) -> Json:
 
 def tensors_of(run: "Run") -> dict[str, Tensor]:
     """Everything with numbers in it, by name; on every process but the first, only what the first asks for."""
-    found = {f"weights.{name}": weight for name, weight in weights_of(run.network).items()}
+    found = {f"weights.{name}": weight for name, weight in weights_of(run.module).items()}
     found |= {f"average.{i}": value for i, value in enumerate(run.average.values)}
     found |= {f"optimizer.{name}": value for name, value in run.optimizer.tensors().items()}
     for name, state in _random_states(run.device).items():
@@ -177,7 +173,7 @@ def restore(run: "Run", document: Json, checkpoint: Checkpoint) -> None:
     arrays = checkpoint.tensors("state")
     run.place = Place.from_json(document["place"])
     run.best = checkpoint.tensors("best")
-    load_weights(run.network, _part(arrays, "weights"))
+    load_weights(run.module, _part(arrays, "weights"))
     run.optimizer.restore(_part(arrays, "optimizer"))
     for i, value in enumerate(run.average.values):
         value.copy_(arrays[f"average.{i}"])
@@ -221,7 +217,3 @@ def _set_random_states(states: dict[str, Tensor], device: torch.device) -> None:
         torch.cuda.set_rng_state(states["cuda"], device)
     elif device.type == "mps" and "mps" in states:
         torch.mps.set_rng_state(states["mps"])
-
-
-def _digest(tokens: Ids_T) -> str:
-    return hashlib.sha256(tokens.data).hexdigest()[:16]

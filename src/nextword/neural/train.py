@@ -13,11 +13,11 @@ import torch
 from nextword.errors import TrainingError, UsageError
 from nextword.neural.embeddings import load_embeddings
 from nextword.neural.families import build, settings_of
+from nextword.neural.language import train_network
 from nextword.neural.metrics import Watch
 from nextword.neural.model import NeuralModel, Scope
 from nextword.neural.network import Network
 from nextword.neural.place import Report
-from nextword.neural.training import train_network
 from nextword.neural.training_settings import TrainingSettings, usual_settings
 from nextword.text.blocks import Block
 from nextword.text.encode import EOS
@@ -38,7 +38,8 @@ class Trained(NamedTuple):
 
     def to_json(self) -> Json:
         """What is recorded in a model directory."""
-        return {"training": asdict(self.settings), **self.report._asdict()}
+        measured = {"valid_perplexity": self.report.valid_perplexity}
+        return {"training": asdict(self.settings), **self.report._asdict(), **measured}
 
 
 def train_neural(

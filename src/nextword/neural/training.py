@@ -1,4 +1,4 @@
-"""The one training loop, for every family of networks.
+"""The one training loop, for every family of networks and every task.
 
 ``Run.train`` is the loop: a batch, its gradients, an update, and now and then a measurement or a checkpoint. What it
 decides depends on its ``Place`` alone, which a checkpoint holds beside all arrays and random states; so a run that was
@@ -15,51 +15,48 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nextword.errors import TrainingError, UsageError
 from nextword.neural.checkpoint import Checkpoint
 from nextword.neural.device import choose_device, choose_precision, set_threads
 from nextword.neural.distributed import Group, joined, own_device
 from nextword.neural.interrupts import Interrupts
 from nextword.neural.metrics import Metrics, Status, Watch
-from nextword.neural.network import Network, State, detach
+from nextword.neural.network import State, detach
+from nextword.neural.objective import Objective, TrainingBatch
 from nextword.neural.optimizer import Average, Optimizer
-from nextword.neural.place import Place, Report, Sums, perplexity
-from nextword.neural.resuming import Keeper, as_begun, identity_of, load_weights
+from nextword.neural.place import Place, Report, Sums
+from nextword.neural.resuming import Keeper, as_begun, identity_of, load_weights, weights_of
 from nextword.neural.training_settings import TrainingSettings
-from nextword.text.batches import Batch, Batches, Epoch, held_out_batches, training_batches
-from nextword.types import Ids_T, Json
+from nextword.text.batches import Epoch
+from nextword.types import Json
 
 _STEPS_UNSEEN = 20  # on an accelerator losses are looked at that often: to look is to wait for it
 
 
-def train_network(
-    network: Network,
-    tokens: Ids_T,
+def train(
+    objective: Objective,
     settings: TrainingSettings,
     *,
-    valid: Ids_T | None = None,
     directory: str | Path | None = None,
     resume: bool = False,
     identity: Json | None = None,
     tensorboard: bool = False,
     watch: Watch | None = None,
 ) -> Report:
-    """Train a network in place; it ends in evaluation mode with the weights that did best on the validation text.
+    """Train an objective's module in place; it ends in evaluation mode with the weights that measured best.
 
-    tokens, valid: (1 + T,) ids, ``</s>`` first, as ``Indexer.finish`` gives them. directory: where checkpoints and
-    metrics are kept, or None. resume: go on from the checkpoint there; a run that is finished is not begun again.
-    identity: what else must be the same then. watch: called with a Status as the run goes on. Started by ``torchrun``,
-    each process computes its rows of every batch, and the first writes.
+    directory: where checkpoints and metrics are kept, or None. resume: go on from the checkpoint there; a run that is
+    finished is not begun again. identity: what else must be the same then. watch: called with a Status as the run goes
+    on. Started by ``torchrun``, each process computes its rows of every batch, and the first writes.
 
-    PyTorch's random states are left as they were. Raises UsageError for settings that do not suit the text,
-    TrainingError if the loss is not finite or a checkpoint does not fit, StoreError if one cannot be written or read.
-    Ctrl-C and SIGTERM save a checkpoint and raise KeyboardInterrupt.
+    PyTorch's random states are left as they were. Raises UsageError for settings that do not suit, TrainingError if the
+    loss is not finite or a checkpoint does not fit, StoreError if one cannot be written or read. Ctrl-C and SIGTERM
+    save a checkpoint and raise KeyboardInterrupt.
     """
-    check_texts(tokens, valid, network.vocab_size, settings)
+    settings.check_valid(objective.measures)
     settings = as_begun(directory, settings) if resume and directory is not None else settings
     with session(settings, interruptible=directory is not None) as (group, interrupts):
-        run = Run(network, tokens, settings, group=group, valid=valid)
-        same = {**identity_of(run, tokens, valid), **(identity or {})}
+        run = Run(objective, settings, group=group)
+        same = {**identity_of(run), **(identity or {})}
         run.keeper = Keeper(None if directory is None else Checkpoint(directory), same)
         try:
             finished = run.keeper.open(run, resume=resume)
@@ -82,42 +79,20 @@ def session(settings: TrainingSettings, *, interruptible: bool) -> Iterator[tupl
         yield group, interrupts
 
 
-def check_texts(tokens: Ids_T, valid: Ids_T | None, vocab_size: int, settings: TrainingSettings) -> None:
-    """Raise TrainingError for a text that is empty, UsageError for one of another vocabulary or that is missing."""
-    settings.check_valid(valid is not None)
-    for name, ids in (("training", tokens), ("validation", valid)):
-        if ids is None:
-            continue
-        if len(ids) < 2:
-            raise TrainingError(f"the {name} text is empty; give a file with at least one line")
-        lowest, highest = int(ids.min()), int(ids.max())
-        if not 0 <= lowest <= highest < vocab_size:
-            raise UsageError(
-                f"the {name} text has ids from {lowest} to {highest}, but the network's vocabulary has {vocab_size}, "
-                "from 0 on; encode the text with the vocabulary that the network was made for"
-            )
-
-
 class Run:
-    """A run in this process: the network, its optimiser, and where it stands."""
+    """A run in this process: what is trained, its optimiser, and where it stands."""
 
-    def __init__(
-        self, network: Network, tokens: Ids_T, settings: TrainingSettings, *, group: Group, valid: Ids_T | None = None
-    ):
+    def __init__(self, objective: Objective, settings: TrainingSettings, *, group: Group):
         group.check_batch(settings.batch_size, settings.accumulate)
-        self.settings, self.group = settings, group
-        size: Any = {"mode": settings.mode, "batch_size": settings.batch_size, "length": settings.bptt}
-        self.batches: Batches = training_batches(
-            tokens, **size, seed=settings.seed, shift=settings.shift, vary=settings.vary_bptt
-        )
-        self.held_out = None if valid is None else held_out_batches(valid, **size)
+        self.objective, self.settings, self.group = objective, settings, group
+        self.batches = objective.batches
         self.device = own_device(choose_device(settings.device))
         self.precision = choose_precision(settings.precision, self.device)
         torch.manual_seed(settings.seed + group.rank)
-        self.network = network.to(self.device).train()
-        network.prepare(self.precision, in_place=True)
-        group.copy_from_first(list(network.parameters()))
-        self.optimizer = Optimizer(network, settings)
+        objective.place(self.device, self.precision)
+        self.module = objective.module
+        group.copy_from_first(list(self.module.parameters()))
+        self.optimizer = Optimizer(self.module, settings)
         self.average = Average(self.optimizer.parameters, settings.ema)
         self.best: dict[str, Tensor] = {}
         self.place, self.carried = Place(), list[State]()
@@ -126,6 +101,7 @@ class Run:
         self.interrupts = Interrupts(wanted=False)
         self._begun, self._asked = time.monotonic(), False
         self._unseen: list[Tensor] = []  # losses and norms that are still on the device
+        self._measured: Json = {}  # figures of the last measurement
 
     def train(self) -> Report:
         """The loop."""
@@ -138,7 +114,7 @@ class Run:
                 loss, norm = self.step(batch, lr * batch.scale)
                 place.advance(batch.predicted, len(epoch))
                 self._look(loss, norm, lr)
-                if self.held_out is not None and place.due_to_measure(settings):
+                if self.objective.measures and place.due_to_measure(settings):
                     self.measure()
                 stopped = place.reason_to_stop(settings)
                 if stopped is not None:
@@ -146,7 +122,7 @@ class Run:
                 self._save_if_due(epoch)
         return self._finish(stopped)
 
-    def step(self, batch: Batch, lr: float) -> tuple[Tensor, Tensor]:
+    def step(self, batch: TrainingBatch, lr: float) -> tuple[Tensor, Tensor]:
         """One update of the weights; returns the batch's sum of losses and the norm of its gradient, on the device."""
         self.optimizer.zero_gradients()
         loss = self._compute_gradients(batch)
@@ -156,55 +132,36 @@ class Run:
         return loss, norm
 
     def measure(self) -> None:
-        """Measure the validation text with the weights, or their average, and keep them if they are the best yet."""
+        """Measure the held-out data with the weights, or their average, and keep them if they are the best yet."""
         self._see()
         begun = time.monotonic()
         with self.average.in_place():
-            best = self.place.measured(self._held_out_loss(), self.settings)
+            self.module.eval()
+            with torch.no_grad():
+                found = self.objective.measure(self.group)
+            best = self.place.measured(found.loss, self.settings)
             if best:
-                self.best = {name: weight.detach().cpu().clone() for name, weight in self.network.named_parameters()}
+                self.best = {name: weight.cpu().clone() for name, weight in weights_of(self.module).items()}
                 self.keeper.best_is_new = True
-        self.network.train()
+        self.module.train()
         self._tick()
         self.place.sums.seconds += time.monotonic() - begun  # measuring is no training
-        loss = self.place.valid_loss
-        self._log({"valid_loss": loss, "valid_perplexity": perplexity(loss), "best": best})
+        self._measured = found.figures
+        self._log({"valid_loss": found.loss, **found.figures, "best": best})
 
-    def _compute_gradients(self, batch: Batch) -> Tensor:
+    def _compute_gradients(self, batch: TrainingBatch) -> Tensor:
         """Gradients of the mean loss of the whole batch, from this process's rows; returns the sum of their losses."""
-        tokens = torch.from_numpy(batch.tokens).to(self.device, non_blocking=True)
         states = [] if batch.fresh else self.carried
         self.carried, total, count = [], torch.zeros((), device=self.device), batch.predicted
-        for i, rows in enumerate(self.group.parts(len(tokens), self.settings.accumulate)):
-            part = tokens[rows]
-            state = states[i] if states else self.network.initial_state(len(part))
-            if len(part):
-                loss, state = self._loss(part, state)
+        for i, rows in enumerate(self.group.parts(len(batch), self.settings.accumulate)):
+            size = rows.stop - rows.start
+            state = states[i] if states else self.objective.initial_state(size)
+            if size:
+                loss, state = self.objective.loss(batch, rows, state)
                 (loss / count).backward()
                 total += loss.detach()
             self.carried.append(detach(state))
         return total
-
-    def _loss(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """The sum of -log p of all but the first column, nats, and the state after."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            hidden, state = self.network(tokens[:, :-1].clamp(min=0), state)
-        return self.network.output.loss(hidden.flatten(0, 1), tokens[:, 1:].flatten()), state
-
-    @torch.no_grad()
-    def _held_out_loss(self) -> float:
-        """The mean loss of the validation text, nats per token, the state carried on."""
-        self.network.eval()
-        total, count, state = torch.zeros((), device=self.device), 0, State()
-        for batch in self.held_out.epoch(0) if self.held_out is not None else ():
-            tokens = torch.from_numpy(batch.tokens).to(self.device)
-            part = tokens[self.group.parts(len(tokens), 1)[0]]
-            state = self.network.initial_state(len(part)) if batch.fresh else state
-            count += batch.predicted
-            if len(part):
-                loss, state = self._loss(part, state)
-                total += loss
-        return self.group.sum([float(total)])[0] / count
 
     def _look(self, loss: Tensor, norm: Tensor, lr: float) -> None:
         """Note a step's loss; from time to time make sure that it is finite, write it down and show it."""
@@ -220,10 +177,10 @@ class Run:
         speed = sums.tokens / max(place.seconds - sums.seconds, 1e-9)
         mean = sums.loss / max(sums.tokens, 1)
         if self.watch is not None and self.group.first:
-            self.watch(Status.of(place, self.settings, speed=speed, loss=mean, lr=lr))
+            self.watch(Status.of(place, self.settings, speed=speed, loss=mean, lr=lr, figures=self._measured))
         if due:
-            figures = {"loss": mean, "perplexity": perplexity(mean), "lr": lr, "gradient_norm": sums.norm / sums.steps}
-            self._log({**figures, "tokens_per_second": speed})
+            figures = {"lr": lr, "gradient_norm": sums.norm / sums.steps, "tokens_per_second": speed}
+            self._log({**self.objective.figures(mean), **figures})
             place.sums = Sums(seconds=place.seconds)
 
     def _see(self) -> None:
@@ -258,7 +215,7 @@ class Run:
         where = {"step": place.step, "epoch": place.epochs, "tokens": place.tokens, "seconds": round(place.seconds, 3)}
         self.metrics.write({**where, **figures})
 
-    def _save_if_due(self, epoch: Epoch) -> None:
+    def _save_if_due(self, epoch: Epoch[Any]) -> None:
         """Save a checkpoint where the next batch needs no state that rows of unequal length have left."""
         asked = self._asked_to_stop()
         if not (asked or self.keeper.due(self.place.seconds, self.settings.checkpoint_every)):
@@ -271,22 +228,21 @@ class Run:
                 raise KeyboardInterrupt
 
     def _finish(self, stopped: str) -> Report:
-        """Give the network its best weights, or their average, and say that the run is finished."""
-        if self.held_out is not None and self.place.measured_step != self.place.step:
+        """Give the module its best weights, or their average, and say that the run is finished."""
+        if self.objective.measures and self.place.measured_step != self.place.step:
             self.measure()
         self._see()
         if self.best:
-            load_weights(self.network, self.best)
+            load_weights(self.module, self.best)
         else:
             self.average.keep()
-        report = self.place.report(stopped, sum(parameter.numel() for parameter in self.network.parameters()))
+        report = self.place.report(stopped, sum(parameter.numel() for parameter in self.module.parameters()))
         self.keeper.finish(self, report)
         return report
 
     def close(self) -> None:
-        """Leave the network as one that is not trained."""
+        """Leave the module as one that is not trained."""
         self.metrics.close()
-        self.network.eval()
-        self.network.prepare(None, in_place=False)
+        self.objective.close()
         for parameter in self.optimizer.parameters:
             parameter.grad = None

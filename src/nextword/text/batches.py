@@ -6,7 +6,7 @@ number alone: to go on in the middle of an epoch, its number and the batch's are
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, overload
+from typing import Protocol, TypeVar, overload
 
 import numpy as np
 
@@ -19,7 +19,11 @@ _PIECES = 10  # the fewest in a row of held-out text
 _SHORTEST = 5  # tokens in a piece whose length varies, as Merity et al. have it
 
 
-class Batch(NamedTuple):
+Item = TypeVar("Item", covariant=True)
+
+
+@dataclass(frozen=True)
+class Batch:
     """tokens: (B, T + 1) int64, -1 after a row's end; each column is predicted from those before it.
 
     fresh: rows begin anew; otherwise each goes on where the same row of the batch before ended. scale: what the
@@ -35,22 +39,25 @@ class Batch(NamedTuple):
         """Tokens that are predicted."""
         return int(np.count_nonzero(self.tokens[:, 1:] >= 0))
 
+    def __len__(self) -> int:
+        return len(self.tokens)
+
 
 @dataclass(frozen=True)
-class Epoch(Sequence[Batch]):
+class Epoch(Sequence[Item]):
     """Batches that are made when they are asked for."""
 
     length: int
-    make: Callable[[int], Batch]
+    make: Callable[[int], Item]
 
     def __len__(self) -> int:
         return self.length
 
     @overload
-    def __getitem__(self, index: int) -> Batch: ...
+    def __getitem__(self, index: int) -> Item: ...
     @overload
-    def __getitem__(self, index: slice) -> "Epoch": ...
-    def __getitem__(self, index: int | slice) -> "Batch | Epoch":
+    def __getitem__(self, index: slice) -> "Epoch[Item]": ...
+    def __getitem__(self, index: int | slice) -> "Item | Epoch[Item]":
         if isinstance(index, slice):
             chosen = range(self.length)[index]
             return Epoch(len(chosen), lambda i: self.make(chosen[i]))
@@ -60,7 +67,7 @@ class Epoch(Sequence[Batch]):
 class Batches(Protocol):
     """What training reads: epoch after epoch of batches."""
 
-    def epoch(self, number: int) -> Epoch:
+    def epoch(self, number: int) -> Epoch[Batch]:
         """The batches of an epoch, counted from 0."""
         ...
 
@@ -105,7 +112,7 @@ class Streams:
         self._tokens, self._batch_size, self._length = tokens, batch_size, length
         self._seed, self._shift, self._vary = seed, shift, vary
 
-    def epoch(self, number: int) -> Epoch:
+    def epoch(self, number: int) -> Epoch[Batch]:
         """The pieces of all rows, from left to right."""
         random = np.random.default_rng([self._seed, number])
         room = len(self._tokens) - self._batch_size  # a row keeps a token or more
@@ -154,9 +161,10 @@ class Sentences:
             )
         self._batch_size, self._length, self._seed, self._shuffle = batch_size, length, seed, shuffle
 
-    def epoch(self, number: int) -> Epoch:
+    def epoch(self, number: int) -> Epoch[Batch]:
         """Each sentence once."""
-        batches = self._order(np.random.default_rng([self._seed, number]))
+        random = np.random.default_rng([self._seed, number]) if self._shuffle else None
+        batches = like_lengths(self._lengths, self._batch_size, random)
         pieces = [(i, begin) for i, rows in enumerate(batches) for begin in self._begins(rows)]
 
         def make(i: int) -> Batch:
@@ -164,18 +172,6 @@ class Sentences:
             return Batch(self._rows(batches[batch])[:, begin : begin + self._length + 1], begin == 0)
 
         return Epoch(len(pieces), make)
-
-    def _order(self, random: np.random.Generator) -> list[Array]:
-        """The sentences of each batch."""
-        size, count = self._batch_size, len(self._starts)
-        if not self._shuffle:
-            order = np.argsort(self._lengths, kind="stable")
-            return [order[i : i + size] for i in range(0, count, size)]
-        shuffled = random.permutation(count)
-        pools = [shuffled[i : i + _POOL * size] for i in range(0, count, _POOL * size)]
-        order = np.concatenate([pool[np.argsort(self._lengths[pool], kind="stable")] for pool in pools])
-        batches = [order[i : i + size] for i in range(0, count, size)]
-        return [batches[i] for i in random.permutation(len(batches))]
 
     def _begins(self, rows: Array) -> range:
         return range(0, int(self._lengths[rows].max()), self._length)
@@ -202,7 +198,7 @@ class Blocks:
         self._tokens, self._batch_size, self._seed = tokens, batch_size, seed
         self._length = min(length, len(tokens) - 1)
 
-    def epoch(self, number: int) -> Epoch:
+    def epoch(self, number: int) -> Epoch[Batch]:
         """Blocks that begin anywhere."""
         count = max(1, (len(self._tokens) - 1) // (self._batch_size * self._length))
         random = np.random.default_rng([self._seed, number])
@@ -225,7 +221,7 @@ class HeldOutStreams:
             row[: len(piece)] = piece
         self._rows, self._length = rows, length
 
-    def epoch(self, number: int) -> Epoch:
+    def epoch(self, number: int) -> Epoch[Batch]:
         """The same every time."""
         width = self._rows.shape[1] - 1
 
@@ -234,6 +230,19 @@ class HeldOutStreams:
             return Batch(self._rows[:, begin : begin + self._length + 1].astype(np.int64), i == 0)
 
         return Epoch(-(-width // self._length), make)
+
+
+def like_lengths(lengths: Array, size: int, random: np.random.Generator | None) -> list[Array]:
+    """The numbers of N things in batches of ``size``, those of like length together; None: by length alone."""
+    count = len(lengths)
+    if random is None:
+        order = np.argsort(lengths, kind="stable")
+        return [order[i : i + size] for i in range(0, count, size)]
+    shuffled = random.permutation(count)
+    pools = [shuffled[i : i + _POOL * size] for i in range(0, count, _POOL * size)]
+    order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    batches = [order[i : i + size] for i in range(0, count, size)]
+    return [batches[i] for i in random.permutation(len(batches))]
 
 
 def _side_by_side(tokens: Ids_T, rows: int) -> Ids_BT:

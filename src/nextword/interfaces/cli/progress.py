@@ -92,8 +92,13 @@ class TrainingBar(NamedTuple):
 
 
 @contextmanager
-def training_bar(blocks: Iterable[Block], paths: Sequence[str], title: str, *, quiet: bool) -> Iterator[TrainingBar]:
-    """One bar for reading and then for training, with perplexity, tokens per second and the time left."""
+def training_bar(
+    blocks: Iterable[Block], paths: Sequence[str], title: str, *, quiet: bool, perplexity: bool = True
+) -> Iterator[TrainingBar]:
+    """One bar for reading and then for training, with perplexity, tokens per second and the time left.
+
+    perplexity: what is trained is a language model; otherwise the loss is shown, and what was measured.
+    """
     if _hidden(quiet):
         yield TrainingBar(blocks, None)
         return
@@ -113,18 +118,23 @@ def training_bar(blocks: Iterable[Block], paths: Sequence[str], title: str, *, q
             nonlocal shown
             if time.monotonic() - shown > _REFRESH or status.fraction >= 1:
                 shown = time.monotonic()
-                figures = _figures(status)
+                figures = _figures(status, perplexity)
                 display.update(task, description=title, total=1.0, completed=status.fraction, figures=figures)
 
         yield TrainingBar(watched(), watch)
 
 
-def _figures(status: "Status") -> str:
+def _figures(status: "Status", perplexity: bool) -> str:
     """What is known of a training run, in one line."""
-    parts = [f"perplexity {status.perplexity:,.1f}"]
-    if status.valid_perplexity is not None:
-        parts.append(f"valid {status.valid_perplexity:,.1f}")
-    parts.append(f"{status.tokens_per_second:,.0f} tokens/s")
+    if perplexity:
+        parts = [f"perplexity {status.perplexity:,.1f}"]
+        if status.valid_perplexity is not None:
+            parts.append(f"valid {status.valid_perplexity:,.1f}")
+        parts.append(f"{status.tokens_per_second:,.0f} tokens/s")
+    else:
+        parts = [f"loss {status.loss:.3f}"]
+        parts += [f"{name.replace('_', ' ')} {value:.4g}" for name, value in status.figures.items()]
+        parts.append(f"{status.tokens_per_second:,.0f}/s")
     if status.seconds_left is not None:
         parts.append(f"{timedelta(seconds=round(status.seconds_left))} left")
     return ", ".join(parts)

@@ -9,7 +9,7 @@ import typer
 
 from nextword.interfaces.cli.progress import note, training_bar
 from nextword.interfaces.cli.tables import table
-from nextword.interfaces.cli.training_options import NETWORKS, TEXT, kind_options, others, places
+from nextword.interfaces.cli.training_options import LIMITS, NETWORKS, TEXT, kind_options, others, places
 
 _ROWS = 20  # of a table of learning rates
 
@@ -107,9 +107,9 @@ def _trained(kind: str, given: dict[str, Any], folder: Path, quiet: bool) -> Any
 def _settings(kind: str, given: dict[str, Any]) -> dict[str, Any]:
     """Settings of the network and of the training, as ``nextword.train`` takes them."""
     names = [name for name in kind_options(kind) if name not in TEXT]
-    found = {name: given[name] for name in names if given[name] is not None or name in ("epochs", "steps", "minutes")}
-    if all(found[name] is None for name in ("epochs", "steps", "minutes")):
-        found = {name: value for name, value in found.items() if name not in ("epochs", "steps", "minutes")}
+    found = {name: given[name] for name in names if given[name] is not None or name in LIMITS}
+    if all(found[name] is None for name in LIMITS):
+        found = {name: value for name, value in found.items() if name not in LIMITS}
     found["clip"] = found["clip"] or None
     found["adaptive"] = _numbers(found["adaptive"])
     return found | ({} if given["threads"] is None else {"threads": given["threads"]})

@@ -5,8 +5,10 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from nextword.interfaces.cli.options import Field, OutDir, Quiet, Threads
+from nextword.interfaces.cli.options import Field, OutDir
 from nextword.neural.training_settings import TrainingSettings, usual_settings
+
+LIMITS = ("epochs", "steps", "minutes")
 
 
 class Option(NamedTuple):
@@ -84,7 +86,7 @@ _TRAINING = {  # settings of the training; the usual values are those of the kin
     "mode": (str, "stream (running text, the state carried on), sentence or blocks.", None),
     "batch_size": (int, "Rows of a batch.", 1),
     "bptt": (int, "Tokens through which gradients flow back.", 1),
-    "epochs": (int | None, "Passes over the text; 10 unless --steps or --minutes is given.", 1),
+    "epochs": (int | None, "Passes over the text.", 1),
     "steps": (int | None, "Updates of the weights.", 1),
     "minutes": (float | None, "Time for training.", None),
     "patience": (int | None, "Stop after so many measurements of --valid without a better one.", 1),
@@ -109,11 +111,7 @@ _TRAINING = {  # settings of the training; the usual values are those of the kin
 def kind_options(kind: str) -> dict[str, Option]:
     """What a kind can be told, by the names that ``nextword.train`` has too."""
     usual, plain = usual_settings(kind), TrainingSettings()
-    shared = {
-        name: Option(type_, None if name == "epochs" else getattr(usual, name), text, least)
-        for name, (type_, text, least) in _TRAINING.items()
-        if kind != "window" or name != "mode"
-    }
+    shared = {name: option for name, option in learning(kind).items() if kind != "window" or name != "mode"}
     shared["clip"] = Option(float, usual.clip or 0.0, "Largest norm of all gradients together; 0 for none.", 0)
     if kind == "transformer":
         shared["bptt"] = Option(int | None, None, "Tokens in a row of a batch; the context unless given.", 1)
@@ -123,6 +121,30 @@ def kind_options(kind: str) -> dict[str, Option]:
         )
         shared["vary_bptt"] = Option(bool, False, "Vary --bptt from batch to batch.", flag="--vary-bptt")
     return {**NETWORKS[kind], **shared, **TEXT}
+
+
+def learning(kind: str) -> dict[str, Option]:
+    """Settings of the training as options, with the usual values of a kind of network."""
+    usual = usual_settings(kind)
+    options = {
+        name: Option(type_, None if name in LIMITS else getattr(usual, name), text, least)
+        for name, (type_, text, least) in _TRAINING.items()
+    }
+    name, value = next((name, getattr(usual, name)) for name in LIMITS if getattr(usual, name))
+    length = f"{value:g}" if name == "epochs" else f"{value:g} {name}"
+    help_ = f"Passes over the text; {length} unless --steps or --minutes is given."
+    return options | {"epochs": options["epochs"]._replace(help=help_)}
+
+
+def keeping() -> dict[str, Option]:
+    """What changes nothing in the model that a run makes, as options."""
+    return {
+        "resume": Option(bool, False, "Go on from the checkpoint in DIR.training.", flag="--resume"),
+        "tensorboard": Option(bool, False, "Write DIR.training/tensorboard too.", flag="--tensorboard"),
+        "plot": Option(bool, False, "Draw DIR.training/loss.png.", flag="--plot"),
+        "threads": Option(int | None, None, "Threads to use; all cores unless given.", 1),
+        "quiet": Option(bool, False, "No progress and no notes on stderr.", flag="--quiet"),
+    }
 
 
 def places() -> list[inspect.Parameter]:
@@ -140,16 +162,7 @@ def places() -> list[inspect.Parameter]:
 
 def others() -> list[inspect.Parameter]:
     """What changes nothing in the model."""
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    flags = {
-        "resume": Option(bool, False, "Go on from the checkpoint in DIR.training.", flag="--resume"),
-        "find_lr": Option(bool, False, "Try learning rates and suggest one; train nothing.", flag="--find-lr"),
-        "tensorboard": Option(bool, False, "Write DIR.training/tensorboard too.", flag="--tensorboard"),
-        "plot": Option(bool, False, "Draw DIR.training/loss.png.", flag="--plot"),
-    }
-    return [
-        *(option.parameter(name) for name, option in flags.items()),
-        inspect.Parameter("field", keyword, default="text", annotation=Field),
-        inspect.Parameter("threads", keyword, default=None, annotation=Threads),
-        inspect.Parameter("quiet", keyword, default=False, annotation=Quiet),
-    ]
+    finder = Option(bool, False, "Try learning rates and suggest one; train nothing.", flag="--find-lr")
+    field = inspect.Parameter("field", inspect.Parameter.KEYWORD_ONLY, default="text", annotation=Field)
+    kept = keeping() | {"find_lr": finder}
+    return [*(option.parameter(name) for name, option in kept.items()), field]

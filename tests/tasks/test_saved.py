@@ -1,0 +1,72 @@
+"""What all models of tasks share: a directory, and errors for one that holds something else."""
+
+import numpy as np
+import pytest
+
+from nextword import kinds, store
+from nextword.errors import StoreError, UsageError
+from nextword.tasks import extras
+from nextword.tasks.saved import TaskModel
+from nextword.text.lexicon import lexicon
+from nextword.text.pipeline import Pipeline
+from nextword.text.tokenize import make_tokenizer
+
+
+class Counter(TaskModel):
+    kind = "counter"
+    noun = "counter of words"
+
+    def __init__(self, vocabulary, counts):
+        self.vocabulary, self.counts = vocabulary, counts
+
+    def parameters(self):
+        return {"words": len(self.counts)}
+
+    def arrays(self):
+        return {"counts": self.counts}
+
+    @classmethod
+    def from_arrays(cls, parameters, arrays, vocabulary):
+        assert parameters == {"words": 5}
+        return cls(vocabulary, arrays["counts"])
+
+
+class Other(Counter):
+    noun = "tagger"
+
+
+@pytest.fixture
+def counter(monkeypatch):
+    monkeypatch.setitem(kinds.KINDS, "counter", f"{__name__}:Counter")
+    monkeypatch.setattr(store, "model_class", lambda kind: Counter)
+    made = Counter(lexicon(["a", "b"]), np.arange(5))
+    made.pipeline = Pipeline(tokenizer=make_tokenizer("char"))
+    made.info = {"trained_on": [{"path": "x", "bytes": 1, "sha256": "0"}], "settings": {"seed": 3}}
+    return made
+
+
+def test_a_model_comes_back(counter, tmp_path):
+    counter.save(tmp_path)
+    again = Counter.load(tmp_path)
+    assert again.counts.tolist() == [0, 1, 2, 3, 4]
+    assert again.vocabulary.words == counter.vocabulary.words
+    assert again.pipeline.config() == counter.pipeline.config()
+    assert (again.info["trained_on"], again.info["settings"]) == (counter.info["trained_on"], {"seed": 3})
+    counter.pipeline = None
+    counter.save(tmp_path)
+    assert Counter.load(tmp_path).pipeline is None
+
+
+def test_another_model_is_refused(counter, tmp_path):
+    counter.save(tmp_path)
+    with pytest.raises(StoreError) as caught:
+        Other.load(tmp_path)
+    expected = f"{tmp_path}: holds a model of kind counter, expected a tagger; give the directory of one"
+    assert str(caught.value) == expected
+
+
+def test_missing_libraries_are_named(monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name in ("jiwer", "sklearn") else object())
+    with pytest.raises(UsageError) as caught:
+        extras.require_tasks()
+    assert str(caught.value) == "this needs sklearn, jiwer; install it with: pip install 'nextword[tasks]'"
