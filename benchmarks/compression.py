@@ -26,7 +26,7 @@ from harness.timing import Run, alternate, median
 
 import nextword
 from nextword import store
-from nextword.api import LM
+from nextword.lm import LM
 from nextword.neural.pretrained import load_pretrained
 from nextword.neural.quantize import quantize
 from nextword.text.corpus import Corpus

@@ -19,6 +19,7 @@ LEVELS = [
     {"manifest"},
     {"store"},
     {"tasks"},
+    {"lm"},
     {"api"},
     {"cluster"},
     {"interfaces"},

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from nextword.api import LM
 from nextword.interfaces.cli import run
+from nextword.lm import LM
 from nextword.neural.foundations import (
     FeedForward,
     Perceptron,

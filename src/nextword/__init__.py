@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nextword.api import LM, load, mix, prune, quantize, train
+    from nextword.api import load, mix, prune, quantize, train
     from nextword.errors import (
         ArpaError,
         ConformanceError,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UsageError,
         VocabularyError,
     )
+    from nextword.lm import LM
     from nextword.mixture import Mixture, fit_weights
     from nextword.model import LanguageModel, Scorer, check_language_model
     from nextword.ngram.arpa import read_arpa, write_arpa
@@ -39,11 +40,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "nextword.api": ("LM", "load", "mix", "prune", "quantize", "train"),
+    "nextword.api": ("load", "mix", "prune", "quantize", "train"),
     "nextword.errors": (
         "ArpaError", "ConformanceError", "EstimationError", "NextwordError", "StoreError", "TextError", "TrainingError",
         "UsageError", "VocabularyError",
     ),
+    "nextword.lm": ("LM",),
     "nextword.mixture": ("Mixture", "fit_weights"),
     "nextword.model": ("LanguageModel", "Scorer", "check_language_model"),
     "nextword.ngram.arpa": ("read_arpa", "write_arpa"),

@@ -30,6 +30,11 @@ KINDS = {  # kind → module:class
 _NEURAL_TASKS = ("classify-encoder", "classify-cnn", "classify-rnn", "tagger", "translator", "captioner", "parser")
 
 
+def is_task(kind: str) -> bool:
+    """Whether a kind is that of a classifier, tagger, translator or parser, and not of a language model."""
+    return KINDS.get(kind, "").startswith("nextword.tasks.")
+
+
 def model_class(kind: str) -> Any:
     """The class of a kind, which has ``from_arrays(parameters, arrays, vocabulary)``.
 
@@ -41,7 +46,7 @@ def model_class(kind: str) -> Any:
     try:
         if module.startswith("nextword.neural.") or kind in _NEURAL_TASKS:
             importlib.import_module("nextword.neural").require_torch()
-        if module.startswith("nextword.tasks."):
+        if is_task(kind):
             importlib.import_module("nextword.tasks.extras").require_tasks()
     except UsageError as error:
         raise StoreError(str(error)) from error

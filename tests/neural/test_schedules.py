@@ -7,7 +7,7 @@ import pytest
 from nextword.errors import UsageError
 from nextword.neural.place import Place, perplexity
 from nextword.neural.schedules import rate
-from nextword.neural.training_settings import SCHEDULES, USUAL, TrainingSettings, usual_settings
+from nextword.neural.training_settings import LANGUAGE_MODELS, SCHEDULES, TrainingSettings, usual_settings
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -81,7 +81,7 @@ def test_what_needs_a_validation_text_says_so():
 
 
 def test_usual_settings():
-    assert all(usual_settings(kind).epochs == 10 for kind in USUAL)
+    assert all(usual_settings(kind).epochs == 10 for kind in LANGUAGE_MODELS)
     assert usual_settings("lstm", minutes=3).epochs is None
     assert usual_settings("window").mode == "sentence"
     with pytest.raises(UsageError, match="^unknown setting 'learning_rate'; a gru model is trained with those of"):

@@ -19,7 +19,8 @@ from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from datatrove.pipeline.writers.disk_base import DiskWriter
 
-from nextword.api import LM, load
+from nextword.api import load
+from nextword.lm import LM
 from nextword.tasks.filter.documents import Documents, encoded, joint
 from nextword.tasks.filter.measures import Measures, check_models, measure
 from nextword.tasks.filter.settings import FilterSettings, Limit

@@ -14,7 +14,8 @@ from typing import Any
 
 from nemo_curator.stages.text.filters import DocumentFilter
 
-from nextword.api import LM, load
+from nextword.api import load
+from nextword.lm import LM
 from nextword.tasks.filter.documents import Documents, encoded, joint
 from nextword.tasks.filter.measures import check_models, measure
 

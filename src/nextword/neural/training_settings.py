@@ -5,6 +5,7 @@ from typing import Any
 
 from nextword.errors import UsageError
 
+LANGUAGE_MODELS = ("window", "rnn", "gru", "lstm", "transformer")  # the kinds of network that are language models
 MODES = ("stream", "sentence", "blocks")
 OPTIMIZERS = ("adamw", "adam", "sgd", "muon")
 SCHEDULES = ("one-cycle", "cosine", "linear", "plateau", "constant")
@@ -99,6 +100,7 @@ USUAL: dict[str, dict[str, Any]] = {  # kind → what of its settings is not Tra
     "gru": _RECURRENT,
     "lstm": _RECURRENT,
     "transformer": {**_TRANSFORMER, "betas": (0.9, 0.99)},
+    "tagger": {"mode": "sentence", "batch_size": 32, "lr": 0.003, "weight_decay": 0.01},
 }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from nextword.mixture import Mixture
 from nextword.ngram.backoff import BackoffModel
+from nextword.tasks.saved import TaskModel
 from nextword.text.zipf import zipf_exponent
 from nextword.types import Array, Json
 
@@ -14,8 +15,10 @@ def describe(model: Any) -> Json:
     """What a model of any kind is: vocabulary, context, parameters, and what only its kind has.
 
     Of n-grams: the order, how many there are, and the share of the V² possible bigrams that were seen. Of a network:
-    its settings. Of a mixture: its members.
+    its settings. Of a mixture: its members. Of a classifier, tagger, translator or parser: what it was made with.
     """
+    if isinstance(model, TaskModel):
+        return model.described()
     vocabulary = model.vocabulary
     described: Json = {"kind": model.kind, "vocabulary": len(vocabulary), "context_length": model.context_length}
     described["oov_policy"] = (

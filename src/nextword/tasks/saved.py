@@ -1,5 +1,6 @@
 """What a task trains is saved as a model directory, as language models are."""
 
+import json
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -8,6 +9,8 @@ from nextword.errors import StoreError, UsageError
 from nextword.text.pipeline import Pipeline
 from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Json
+
+_LONG = 500  # characters of a parameter that is not shown
 
 
 class TaskModel:
@@ -31,6 +34,12 @@ class TaskModel:
     def arrays(self) -> dict[str, Array]:
         """Its arrays by name."""
         raise NotImplementedError
+
+    def described(self) -> Json:
+        """What ``nextword info`` says of it: numbers that were learnt, and all that is plain and short."""
+        size = sum(int(array.size) for array in self.arrays().values())
+        plain = {name: value for name, value in self.parameters().items() if len(json.dumps(value)) < _LONG}
+        return {"kind": self.kind, "vocabulary": len(self.vocabulary), "numbers": size} | plain
 
     def save(self, directory: str | Path) -> None:
         """Write the model directory; see ``nextword.store``. Raises StoreError."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nextword.errors import UsageError
 
 if TYPE_CHECKING:
-    from nextword.api import LM
+    from nextword.lm import LM
     from nextword.model import Scorer
     from nextword.types import Ids_T
 

@@ -52,7 +52,7 @@ def convert(
         elif is_arpa(target):
             save_lm(open_lm(source), target, quiet=quiet, source=source)
         elif is_arpa(source):
-            from nextword.api import LM
+            from nextword.lm import LM
             from nextword.ngram.arpa import read_arpa
 
             check_target(target)
@@ -80,11 +80,13 @@ def _to_onnx(source: Path, target: Path) -> None:
     from nextword.api import load
     from nextword.errors import UsageError
     from nextword.neural import require_torch
-    from nextword.neural.training_settings import USUAL
+    from nextword.neural.training_settings import LANGUAGE_MODELS
 
     lm = load(source)
-    if lm.model.kind not in USUAL:
-        raise UsageError(f"{source}: a {lm.model.kind} model has no ONNX form; only {', '.join(USUAL)} models have")
+    if lm.model.kind not in LANGUAGE_MODELS:
+        raise UsageError(
+            f"{source}: a {lm.model.kind} model has no ONNX form; only {', '.join(LANGUAGE_MODELS)} models have"
+        )
     require_torch()
     from nextword.neural.onnx import write_onnx
 

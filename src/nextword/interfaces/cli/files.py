@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from nextword.interfaces.cli.progress import note
 
 if TYPE_CHECKING:
-    from nextword.api import LM
+    from nextword.lm import LM
 
 _ARPA = (".arpa", ".arpa.gz", ".arpa.zst")
 
@@ -18,7 +18,8 @@ def is_arpa(path: Path) -> bool:
 
 def open_lm(path: Path) -> "LM":
     """The model in a directory or an ARPA file. Raises StoreError, ArpaError."""
-    from nextword.api import LM, load
+    from nextword.api import load
+    from nextword.lm import LM
 
     if not is_arpa(path):
         return load(path)

@@ -11,7 +11,7 @@ from nextword.interfaces.cli.progress import note
 from nextword.interfaces.cli.tables import table
 
 if TYPE_CHECKING:
-    from nextword.api import LM
+    from nextword.lm import LM
     from nextword.tasks.next import NextTokens, Step
 
 

@@ -15,7 +15,7 @@ from nextword.interfaces.cli.progress import bar, note, stages
 from nextword.interfaces.cli.tables import number, table
 
 if TYPE_CHECKING:
-    from nextword.api import LM
+    from nextword.lm import LM
     from nextword.tasks.evaluate import Evaluation
 
 
@@ -195,19 +195,21 @@ def info(
     verify: Annotated[bool, typer.Option("--verify", help="Check the hashes of all its files.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What a model is: its kind, n-grams per order, vocabulary, text, size, and how it was made.
+    """What a model, or what a task has trained, is: its kind, sizes, text, and how it was made.
 
     Example: nextword info wiki5 --verify
     """
     from nextword import store
     from nextword.api import load
     from nextword.tasks.describe import describe
+    from nextword.tasks.saved import TaskModel
 
-    lm = load(model)
-    described = describe(lm.model)
+    opened: Any = TaskModel.load(model) if _is_task(model) else load(model)
+    described = describe(getattr(opened, "model", opened))
     described["bytes"] = _size(model)
-    described["text"] = lm.pipeline.config()
-    described |= {name: lm.info[name] for name in ("trained_on", "settings") if lm.info.get(name)}
+    if opened.pipeline is not None:
+        described["text"] = opened.pipeline.config()
+    described |= {name: opened.info[name] for name in ("trained_on", "settings") if opened.info.get(name)}
     if verify:
         store.verify(model)
         described["verified"] = True
@@ -217,6 +219,13 @@ def info(
     width = max(map(len, described))
     for name, value in described.items():
         typer.echo(f"{name.replace('_', ' '):{width}}  {_shown(value)}")
+
+
+def _is_task(model: Path) -> bool:
+    from nextword.kinds import is_task
+    from nextword.manifest import is_pretrained, read_config
+
+    return not is_pretrained(model) and is_task(read_config(model)["kind"])
 
 
 def _size(model: Path) -> int:

@@ -13,7 +13,7 @@ from nextword.interfaces.cli.tables import table
 from nextword.ngram.sizes import parse_size
 
 if TYPE_CHECKING:
-    from nextword.api import LM
+    from nextword.lm import LM
 
 _HISTORIES = ("stationary", "product")
 

@@ -19,7 +19,7 @@ from nextword.interfaces.cli.options import Field, ModelDir, Quiet, TextFile, Th
 from nextword.interfaces.cli.progress import bar
 
 if TYPE_CHECKING:
-    from nextword.api import LM
+    from nextword.lm import LM
     from nextword.tasks.surprisal import LineSurprisal
     from nextword.tasks.words import LineOfWords
 
