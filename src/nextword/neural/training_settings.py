@@ -94,13 +94,21 @@ class TrainingSettings:
 _WINDOW = {"mode": "sentence", "batch_size": 32, "bptt": 128, "lr": 0.003}
 _RECURRENT = {"mode": "stream", "batch_size": 32, "bptt": 35, "lr": 0.004, "clip": 1.0}
 _TRANSFORMER = {"mode": "blocks", "batch_size": 16, "bptt": 128, "lr": 0.002, "schedule": "cosine", "weight_decay": 0.1}
+_CLASSIFIER = {
+    "mode": "sentence", "batch_size": 50, "lr": 0.001, "weight_decay": 0.0, "schedule": "constant", "clip": None,
+    "patience": 4, "precision": "float32",
+}  # fmt: skip
 USUAL: dict[str, dict[str, Any]] = {  # kind → what of its settings is not TrainingSettings' own usual value
     "window": _WINDOW,
     "rnn": {**_RECURRENT, "lr": 0.001, "clip": 0.25},
     "gru": _RECURRENT,
     "lstm": _RECURRENT,
     "transformer": {**_TRANSFORMER, "betas": (0.9, 0.99)},
+    "cnn": {**_CLASSIFIER, "epochs": 8},
+    "rnn-classifier": {**_CLASSIFIER, "epochs": 6, "lr": 0.002},
     "tagger": {"mode": "sentence", "batch_size": 32, "lr": 0.003, "weight_decay": 0.01},
+    "parser": {"mode": "sentence", "batch_size": 24, "lr": 0.003, "betas": (0.9, 0.99), "epochs": 6},
+    "translator": {"mode": "sentence", "batch_size": 128, "lr": 0.002, "warmup": 0.1, "ema": 0.999, "epochs": 10},
 }
 
 

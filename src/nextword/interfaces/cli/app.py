@@ -6,6 +6,8 @@ import typer
 
 from nextword import __version__
 from nextword.interfaces.cli import (
+    choosing,
+    classifying,
     comparing,
     converting,
     counting,
@@ -14,12 +16,17 @@ from nextword.interfaces.cli import (
     measuring,
     mixing,
     overlapping,
+    parsing,
     pruning,
     quantizing,
+    rescoring,
     scoring,
+    spelling,
+    tagging,
     training,
     training_embeddings,
     training_neural,
+    translating,
 )
 
 app = typer.Typer(
@@ -68,3 +75,10 @@ app.command("prune")(pruning.prune)
 app.command("convert")(converting.convert)
 app.command("quantize")(quantizing.quantize)
 app.command("filter")(filtering.filter_)
+app.command("rescore")(rescoring.rescore)
+app.command("choose")(choosing.choose)
+app.command("spell")(spelling.spell)
+app.add_typer(classifying.classify, name="classify")
+app.add_typer(tagging.tag, name="tag")
+app.add_typer(translating.translate, name="translate")
+app.add_typer(parsing.parse, name="parse")

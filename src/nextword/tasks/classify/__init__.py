@@ -1,0 +1,8 @@
+"""Text classification: methods that are scikit-learn estimators over texts, labelled tables, and reports.
+
+``methods.METHODS`` names them; ``base.TextClassifier.load`` opens a stored one, of whatever method.
+"""
+
+from nextword.tasks.extras import require_tasks
+
+require_tasks()
