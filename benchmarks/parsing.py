@@ -30,7 +30,6 @@ from typing import Any
 
 from harness.tables import show
 
-from nextword.neural.training_settings import usual_settings
 from nextword.tasks.parse.parser import Parser
 from nextword.tasks.parse.score import score
 from nextword.text.conllu import Sentence, read_conllu
@@ -72,9 +71,9 @@ def trained(row: str, seed: int, data: dict[str, list[Sentence]], options: argpa
     given = {"seed": seed, "threads": options.threads}
     if options.epochs:
         given["epochs"] = options.epochs
-    parser = Parser(**ROWS[row], training=usual_settings("parser", **given))
+    parser = Parser(**ROWS[row], training=given)
     began = time.process_time()
-    parser.fit(data["train"], data["dev"])
+    parser.fit(data["train"], valid=data["dev"])
     seconds = {"cpu": time.process_time() - began, "wall": parser.report_.seconds}
     out.with_suffix(".json").write_text(json.dumps(seconds), encoding="utf-8")
     parser.save(out)

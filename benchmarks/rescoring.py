@@ -58,7 +58,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--dev", type=int, default=2000, help="sentences to tune on")
     parser.add_argument("--test", type=int, default=5000, help="sentences to test on")
-    parser.add_argument("--lineage-dev", type=int, default=1000, help="how many of them for the lineage")
+    parser.add_argument("--spelling-test", type=int, default=5000, help="how many of the test sentences to correct")
+    parser.add_argument("--lineage-dev", type=int, default=2000, help="how many of them for the lineage")
     parser.add_argument("--lineage-test", type=int, default=2500)
     parser.add_argument("--epochs", type=int, default=2, help="of the neural models")
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
@@ -77,7 +78,7 @@ def main() -> None:
         if "rescoring" in options.only:
             rescoring(work)
         if "spelling" in options.only:
-            spelling(work)
+            spelling(work, options.spelling_test)
         if "pairs" in options.only:
             pairs(work)
         if "lineage" in options.only:
@@ -182,34 +183,35 @@ def rescoring(work: Path) -> None:
           f"{time.process_time() - middle:.1f} s", flush=True)  # fmt: skip
 
 
-def spelling(work: Path) -> None:
-    """Word errors before and after the spelling corrector; two settings tuned on the first dev sentences."""
+def spelling(work: Path, size: int) -> None:
+    """Word errors before and after the spelling corrector; channel and two weights from the dev sentences."""
     lm, confusions = load(work / BIG), read_confusions(HOMOPHONES)
     typed, meant = (lines_of(work / name) for name in ("dev.seen", "dev.txt"))
-    words = [
-        pair for one, other in zip(typed, meant, strict=True) for pair in zip(one.split(), other.split(), strict=True)
-    ]
-    channel = Channel.estimate(words, confusions)
-    best = (2.0, Settings())
-    for unknown in (2.0, 0.0, -2.0, -4.0):
-        for weight in (0.7, 0.85, 1.0):
-            settings = Settings(unknown=unknown, lm_weight=weight)
-            corrector = Corrector(lm.model, channel, pipeline=lm.pipeline, settings=settings)
-            errors = count_errors(meant[:200], [one.text for one in corrector.correct(typed[:200])])
-            best = min(best, (errors.rate, settings), key=lambda pair: pair[0])
-    typed, meant = (lines_of(work / name) for name in ("test.seen", "test.txt"))
-    rows = []
-    for name, one, settings in (("usual settings", Channel(confusions=confusions), Settings()),
-                                ("channel and weights from dev", channel, best[1])):  # fmt: skip
-        begin = time.process_time()
-        corrector = Corrector(lm.model, one, pipeline=lm.pipeline, settings=settings)
-        found = [line.text for line in corrector.correct(typed)]
-        minutes = (time.process_time() - begin) / 60
-        before, after = count_errors(meant, typed), count_errors(meant, found)
-        figures = f"{before.length / minutes:,.0f}"
-        rows.append([name, f"{before.rate:.2%}", f"{after.rate:.2%}", f"{after.errors:,}", figures])
-    show("Spelling, the same test sentences", ["", "WER before", "after", "errors", "words a CPU minute"], rows)
-    print(f"  tuned: error rate {channel.error_rate:.3f}, weight {best[1].lm_weight}, unknown {best[1].unknown:+}")
+    lines = [(one.split(), other.split()) for one, other in zip(typed, meant, strict=True)]
+    channel = Channel.estimate((pair for line in lines for pair in zip(*line, strict=True)), confusions)
+
+    def corrected(texts: list[str], settings: Settings) -> list[str]:
+        corrector = Corrector(lm.model, channel, pipeline=lm.pipeline, settings=settings)
+        return [line.text for line in corrector.correct(texts)]
+
+    grid = [Settings(unknown=unknown, lm_weight=weight) for unknown in (-3.0, -6.0) for weight in (0.8, 1.0)]
+    rates = [count_errors(meant[:150], corrected(typed[:150], settings)).rate for settings in grid]
+    best = grid[int(np.argmin(rates))]
+    typed, meant = (lines_of(work / name)[:size] for name in ("test.seen", "test.txt"))
+    begin = time.process_time()
+    found = corrected(typed, best)
+    minutes = (time.process_time() - begin) / 60
+    before, after = count_errors(meant, typed), count_errors(meant, found)
+    right = [(one.split(), two.split(), three.split()) for one, two, three in zip(meant, typed, found, strict=True)]
+    words = [word for line in right for word in zip(*line, strict=True)]
+    spoilt = sum(m == t != f for m, t, f in words)
+    mended = sum(m != t and m == f for m, t, f in words)
+    rows = [["before", f"{before.rate:.2%}", f"{before.errors:,}"], ["after", f"{after.rate:.2%}", f"{after.errors:,}"]]
+    show(f"Spelling, {len(meant):,} of the test sentences", ["", "WER", "errors"], rows)
+    print(f"  {mended:,} words mended, {spoilt:,} right ones spoilt; {before.length / minutes:,.0f} words a CPU minute")
+    print(
+        f"  error rate {channel.error_rate:.3f}, LM weight {best.lm_weight}, unknown bonus {best.unknown}", flush=True
+    )
 
 
 def pairs(work: Path) -> None:

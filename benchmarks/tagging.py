@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from harness.tables import show
 
 from nextword.neural.embeddings import read_embeddings, write_embeddings
-from nextword.tasks.tag.encode import norm
+from nextword.tasks.tag.encode import forms, pieces
 from nextword.tasks.tag.files import TagFile, read_tag_file
 from nextword.tasks.tag.score import TagScores
 from nextword.tasks.tag.tagger import Tagger
@@ -73,7 +73,8 @@ def read(data: Path, name: str) -> list[TagFile]:
 def reduced(vectors: Path, files: Iterable[TagFile], work: Path) -> Path:
     """A file of those vectors that the data can ask for."""
     words = {word for file in files for sentence in file.tokens for word in sentence}
-    found = read_embeddings(vectors, only={form for word in words for form in (word, word.lower(), norm(word))})
+    words |= {piece for word in words for piece in pieces(word)}
+    found = read_embeddings(vectors, only={form for word in words for form in forms(word)})
     write_embeddings(work / "vectors.txt", *found)
     return work / "vectors.txt"
 

@@ -32,12 +32,13 @@ from nextword.tasks.translate.translator import Translator
 
 SHARED = Path(os.environ.get("NEXTWORD_SHARED", Path(__file__).resolve().parents[1].parent / "shared"))
 TEST, DEV, SEED = 3000, 2000, 0
-OWN = (  # written for this page; the first is what is drawn
-    "The baseball player broke his bat.",
-    "He hit the ball with a bat.",
-    "A bat flew out of the dark cave.",
-    "The bat sleeps during the day.",
-)
+DRAWN = "My little sister bought a red car yesterday."  # these sentences were written for this page
+BATS = {  # the lectures' word, and a translation of each sentence but for it
+    "The baseball player broke his bat.": "El jugador de béisbol rompió su {}.",
+    "He hit the ball with a bat.": "Él golpeó la pelota con un {}.",
+    "A bat flew out of the dark cave.": "Un {} salió volando de la oscura cueva.",
+    "The bat sleeps during the day.": "El {} duerme durante el día.",
+}
 SIGNATURE = re.compile(r"\w+")
 
 
@@ -136,6 +137,16 @@ def measured(translator: Translator, data: Split) -> tuple[Scores, list[list[str
     return scores, [[name, f"{count:,}", f"{one.bleu:.1f}", f"{one.chrf:.1f}"] for name, count, one in rows]
 
 
+def bats(translator: Translator) -> list[list[str]]:
+    """What it writes, and by how many nats it prefers the thing to the animal."""
+    sources = list(BATS)
+    bate, animal = (
+        translator.log_probs(sources, [form.format(word) for form in BATS.values()]) for word in ("bate", "murciélago")
+    )
+    found = zip(sources, translator.predict(sources), bate - animal, strict=True)
+    return [[source, text, f"{nats:+.1f}"] for source, text, nats in found]
+
+
 def main() -> None:
     """Train what is missing, measure all, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -162,11 +173,9 @@ def main() -> None:
         show(f"{attention}: test", ["", "sentences", "BLEU", "chrF"], rows)
         print(f"{scores.bleu_signature}, brevity penalty {scores.brevity_penalty:.3f}")
         lengths += [[attention, one.name, f"{one.sentences:,}", f"{one.bleu:.1f}"] for one in scores.by_length]
-        show(
-            f"{attention}: own sentences", ["", ""], [[s, t] for s, t in zip(OWN, translator.predict(OWN), strict=True)]
-        )
+        show(f"{attention}: bat", ["", "written", "log P(bate) / P(murciélago)"], bats(translator))
         if options.picture and attention != "none":
-            draw(translator.look(OWN[0]), options.picture)
+            draw(translator.look(DRAWN), options.picture)
     show("by words of the source", ["attention", "words", "sentences", "BLEU"], lengths)
 
 

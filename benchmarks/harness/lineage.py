@@ -12,6 +12,7 @@ from harness.tables import show
 from harness.timing import command
 
 from nextword.api import load
+from nextword.lm import LM
 from nextword.tasks.rescore import NBestLists, Weights, count_errors, measure, read_nbest, rescore, tune_weights
 from nextword.tasks.rescore.scoring import ScoredLists, score_lists, text_log_probs
 
@@ -120,7 +121,7 @@ def _measured(work: Path, name: str, family: str, place: Path, sets: list[tuple[
         return Point(**json.loads(kept.read_text()))
     begin = time.process_time()
     lm = load(place)
-    scored: list[ScoredLists] = [score_lists(lm.model, lists, pipeline=lm.pipeline) for lists in (dev, test)]
+    scored = [_scored(work, name, lm, lists) for lists in (dev, test)]
     weights: Weights = tune_weights(scored[0], dev_references)
     done = rescore(scored[1], weights)
     log_probs, unknown = text_log_probs(lm.model, references, pipeline=lm.pipeline)
@@ -141,39 +142,58 @@ def _measured(work: Path, name: str, family: str, place: Path, sets: list[tuple[
     return point
 
 
+def _scored(work: Path, name: str, lm: LM, lists: NBestLists) -> ScoredLists:
+    """Lists with their features, which are kept: networks take minutes for them."""
+    kept = work / "features" / f"{name.replace(' ', '-')}-{lists.sizes[0]}-{sum(lists.sizes)}.npy"
+    kept.parent.mkdir(exist_ok=True)
+    if kept.exists():
+        offsets = np.concatenate([[0], np.cumsum(lists.sizes)])
+        return ScoredLists(lists, (*lists.names, "LM", "words", "unknown"), np.load(kept, allow_pickle=False), offsets)
+    scored = score_lists(lm.model, lists, pipeline=lm.pipeline)
+    np.save(kept, scored.features)
+    return scored
+
+
 def picture(points: Sequence[Point], path: Path) -> None:
-    """Perplexity against word error rate, a mark a model and its name beside it."""
+    """Perplexity against word error rate, a named mark for each model; where they crowd, larger in a corner."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(9, 6), dpi=110)
-    marks = dict(zip(sorted({p.family for p in points}), "osD^vP", strict=False))
-    for family, mark in marks.items():
-        some = [p for p in points if p.family == family]
-        axes.scatter([p.spelt for p in some], [100 * p.wer for p in some], marker=mark, s=36, label=family, zorder=3)
-    axes.set_xscale("log")
+    figure, axes = pyplot.subplots(figsize=(9.5, 6.5), dpi=110)
+    middle = float(np.median([p.spelt for p in points]))
+    crowd = [p for p in points if 0.75 * middle < p.spelt < 1.6 * middle]
+    inset = axes.inset_axes((0.5, 0.06, 0.48, 0.52))
+    for one in (axes, inset):
+        for family, mark in zip(sorted({p.family for p in points}), "osD^vP", strict=False):
+            some = [p for p in points if p.family == family and (one is axes or p in crowd)]
+            one.scatter([p.spelt for p in some], [100 * p.wer for p in some], marker=mark, s=30, label=family, zorder=3)
+        one.set_xscale("log")
+        one.grid(True, which="both", alpha=0.25)
+        one.margins(0.12)
+    inset.minorticks_off()
+    inset.set_xticks([1500, 2000, 2500, 3000], ["1,500", "2,000", "2,500", "3,000"])
+    inset.set_xlim(0.93 * min(p.spelt for p in crowd), 1.2 * max(p.spelt for p in crowd))
+    axes.indicate_inset_zoom(inset, edgecolor="black")
     axes.set_xlabel("perplexity per word of the clean sentences, unknown words spelt out (logarithmic)")
     axes.set_ylabel("WER after rescoring (%)")
-    axes.grid(True, which="both", alpha=0.25)
     axes.legend(loc="upper left")
-    axes.margins(0.12)
-    _name(figure, axes, points)
     figure.tight_layout()
+    _name(figure, axes, [p for p in points if p not in crowd], [axes.get_legend(), inset])
+    _name(figure, inset, crowd, [])
     figure.savefig(path)
     print(f"wrote {path}: {path.stat().st_size:,} bytes")
 
 
-def _name(figure, axes, points: Sequence[Point]) -> None:  # type: ignore[no-untyped-def]
+def _name(figure, axes, points: Sequence[Point], others) -> None:  # type: ignore[no-untyped-def]
     """Names beside the marks, each at the nearest place where it covers neither a mark nor another name."""
     from matplotlib.transforms import Bbox
 
-    figure.tight_layout()
     renderer = figure.canvas.get_renderer()
     centres = [axes.transData.transform((p.spelt, 100 * p.wer)) for p in points]
-    taken = [Bbox.from_extents(x - 5, y - 5, x + 5, y + 5) for x, y in centres]
-    taken.append(axes.get_legend().get_window_extent(renderer))
+    taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in centres]
+    taken += [other.get_window_extent(renderer) for other in others]
     frame = axes.get_window_extent(renderer)
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     for point, (x, y) in zip(points, centres, strict=True):
@@ -181,9 +201,8 @@ def _name(figure, axes, points: Sequence[Point]) -> None:  # type: ignore[no-unt
                              arrowprops={"arrowstyle": "-", "lw": 0.5, "alpha": 0.6}, zorder=4)  # fmt: skip
         box = text.get_window_extent(renderer)
         for radius, angle in ((r, a) for r in range(10, 160, 6) for a in angles):
-            dx = radius * np.cos(angle) - (
-                box.width if np.cos(angle) < -0.1 else box.width / 2 * (abs(np.cos(angle)) <= 0.1)
-            )
+            aside = round(float(np.cos(angle)), 1)  # a name begins, ends or has its middle there
+            dx = radius * aside - box.width * (aside < 0) - box.width / 2 * (aside == 0)
             dy = radius * np.sin(angle) - box.height / 2
             moved = Bbox.from_bounds(x + dx, y + dy, box.width, box.height)
             inside = frame.x0 < moved.x0 and moved.x1 < frame.x1 and frame.y0 < moved.y0 and moved.y1 < frame.y1

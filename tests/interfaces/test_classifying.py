@@ -172,3 +172,12 @@ def test_an_encoder_has_to_be_named(call, tmp_path):
     status, _, err = call("train", "encoder", "train.tsv", "--encoder", tmp_path / "none", "--out", "m")
     assert (status, err.count("\n")) == (1, 1)
     assert "none: is no directory; name one with" in err
+
+
+def test_what_is_not_installed_is_said(call, monkeypatch):
+    train_bow(call)
+    monkeypatch.setattr("nextword.tasks.extras.find_spec", lambda name: None if name in ("sklearn", "jiwer") else name)
+    message = "nextword: this needs sklearn, jiwer; install it with: pip install 'nextword[tasks]'\n"
+    for command in (["predict", "bow", "cars.txt"], ["evaluate", "bow", "test.tsv"]):
+        assert call(*command) == (2, "", message)
+    assert train_bow(call) == (2, "", message)

@@ -41,7 +41,7 @@ def sentences(lengths, *, tags=True, seed=0):
     characters = np.full((10, 5), -1)
     for row, ids in zip(characters, spelt, strict=True):
         row[: len(ids)] = ids
-    words = WordTable(np.arange(10), random.integers(0, 3, 10), random.integers(-1, 4, 10), characters)
+    words = WordTable(np.arange(10), random.integers(0, 3, 10), random.integers(-1, 4, (10, 2)), characters)
     places = [random.integers(0, 10, n) for n in lengths]
     rows = [place % 3 for place in places] if tags else ()
     return Sentences(words, places, random.normal(size=(4, 2)).astype(np.float32), rows)

@@ -25,9 +25,9 @@ _ROWS = 64  # sentences that are tagged at a time
 
 
 class WordTable(NamedTuple):
-    """Distinct words as ids. ids, shapes, vectors: (N,), the last into the file's vectors, -1 for none.
+    """Distinct words as ids. ids, shapes: (N,). characters: (N, L), -1 after the end of a word.
 
-    characters: (N, L), -1 after the end of a word.
+    vectors: (N, P), rows of the file's vectors, of which a word has the mean; -1 after the last.
     """
 
     ids: Array
@@ -69,15 +69,21 @@ class Sentences:
         places = padded(np.split(flat, splits), fill=0)
         characters = self.words.characters[distinct]
         longest = max(1, int((characters >= 0).sum(axis=1).max(initial=1)))
-        found = self.words.vectors[distinct]
-        vectors = np.where((found >= 0)[:, None], self.vectors[np.maximum(found, 0)], 0) if self.vectors.size else None
         words = Words(
             _tensor(self.words.ids[distinct], device),
             _tensor(self.words.shapes[distinct], device),
-            torch.from_numpy(np.zeros((len(distinct), 0), np.float32) if vectors is None else vectors).to(device),
+            torch.from_numpy(self._means(self.words.vectors[distinct])).to(device),
             _tensor(characters[:, :longest], device),
         )
         return words, _tensor(places, device), _tensor(np.array([len(row) for row in rows]), device)
+
+    def _means(self, rows: Array) -> Array:
+        """Means of the file's vectors, (N, D), zeros where a row of (N, P) is of -1 alone."""
+        if not self.vectors.size:
+            return np.zeros((len(rows), 0), dtype=np.float32)
+        there = (rows >= 0)[:, :, None]
+        sums = np.where(there, self.vectors[np.maximum(rows, 0)], 0).sum(axis=1)
+        return np.asarray(sums / np.maximum(there.sum(axis=1), 1), dtype=self.vectors.dtype)
 
     def target(self, numbers: Array, device: torch.device) -> Tensor:
         """Tags of some sentences, (B, T), -1 beyond their lengths."""

@@ -6,9 +6,12 @@ import pytest
 from parse_trees import sentence
 
 pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+
+from sklearn.base import clone  # noqa: E402
+from sklearn.exceptions import NotFittedError  # noqa: E402
 
 from nextword.errors import StoreError, TextError, TrainingError, UsageError  # noqa: E402
-from nextword.neural.training_settings import usual_settings  # noqa: E402
 from nextword.tasks.parse.parser import Parser  # noqa: E402
 from nextword.text.conllu import Sentence, check_tree  # noqa: E402
 
@@ -38,14 +41,12 @@ def grammar(count, seed=0):
 
 
 def settings(**given):
-    return usual_settings(
-        "parser", **{"epochs": 8, "batch_size": 4, "lr": 0.01, "threads": 1, "precision": "float32", **given}
-    )
+    return {"epochs": 8, "batch_size": 4, "lr": 0.01, "threads": 1, "precision": "float32", **given}
 
 
 @pytest.fixture(scope="module")
 def parser():
-    return Parser(**SMALL, training=settings()).fit(grammar(80), grammar(20, seed=1))
+    return Parser(**SMALL, training=settings()).fit(grammar(80), valid=grammar(20, seed=1))
 
 
 def test_a_small_grammar_is_learnt(parser):
@@ -137,13 +138,12 @@ def test_what_cannot_be_learnt_from_is_named():
         Parser(**SMALL).fit([])
     assert str(error.value) == "there is no sentence to train on: give some with trees"
     with pytest.raises(TrainingError) as error:
-        Parser(**SMALL).fit(grammar(1), [])
+        Parser(**SMALL).fit(grammar(1), valid=[])
     assert str(error.value) == ("there is no held-out sentence; give some with trees, or none at all (valid=None)")
     with pytest.raises(TextError, match=r"^<memory>:1: the heads go in a circle"):
-        Parser(**SMALL).fit(grammar(1), [sentence("a/2/x b/1/x c/0/x")])
-    with pytest.raises(UsageError) as usage:
+        Parser(**SMALL).fit(grammar(1), valid=[sentence("a/2/x b/1/x c/0/x")])
+    with pytest.raises(NotFittedError, match=r"^This Parser instance is not fitted yet"):
         Parser(**SMALL).predict(grammar(1))
-    assert str(usage.value) == "this parser has learnt nothing yet; call fit, or open one with Parser.load"
     with pytest.raises(UsageError) as usage:
         Parser(**SMALL, nonprojective="drop").fit(grammar(1))
     assert str(usage.value) == "nonprojective='drop': expected one of lift, skip"
@@ -162,7 +162,7 @@ def test_missing_tags_are_named(parser):
 
 def test_what_is_empty_or_oddly_named_is_no_matter():
     odd = sentence("<unk>/2/<unk> <s>/0/</s> é/2/_")
-    found = Parser(**SMALL, training=settings(epochs=1)).fit([odd, Sentence(())], [odd, Sentence(())])
+    found = Parser(**SMALL, training=settings(epochs=1)).fit([odd, Sentence(())], valid=[odd, Sentence(())])
     trees = found.predict([Sentence(()), odd])
     assert trees[0] == Sentence(())
     check_tree(trees[1])
@@ -178,8 +178,8 @@ def test_a_stopped_run_goes_on(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Parser(**SMALL, training=settings(epochs=2, checkpoint_every=0.0)).fit(known, **given, watch=stop)
-    again = Parser(**SMALL, training=settings(epochs=2, checkpoint_every=0.0)).fit(known, **given, resume=True)
+        Parser(**SMALL, training=settings(epochs=2, checkpoint_every=0.0)).fit(known, run={**given, "watch": stop})
+    again = Parser(**SMALL, training=settings(epochs=2, checkpoint_every=0.0)).fit(known, run={**given, "resume": True})
     whole = Parser(**SMALL, training=settings(epochs=2)).fit(known)
     assert again.report_.steps == whole.report_.steps == 10
     assert all(np.array_equal(array, whole.arrays()[name]) for name, array in again.arrays().items())
@@ -193,9 +193,8 @@ def test_words_alone_may_be_enough():
 
 
 def test_it_keeps_the_conventions_of_scikit_learn():
-    base = pytest.importorskip("sklearn.base")
     given = Parser(**SMALL, tags=("upos",))
-    assert base.clone(given).get_params() == given.get_params()
+    assert clone(given).get_params() == given.get_params()
     assert given.set_params(layers=0).layers == 0
-    with pytest.raises(UsageError, match=r"^unknown option 'depth'; a parser has tags, nonprojective"):
+    with pytest.raises(ValueError, match=r"^Invalid parameter 'depth' for estimator Parser"):
         given.set_params(depth=1)

@@ -134,9 +134,11 @@ def test_parts_of_speech_with_vectors(network, tmp_path):
 def test_words_are_looked_up_as_they_are_then_lowercased_then_without_their_digits(tmp_path):
     (tmp_path / "vectors.txt").write_text("Apple 1\napple 2\npear 3\n00 4\n")
     vectors = read_vectors(tmp_path / "vectors.txt")
-    table = Encoder.of([["Pear", "17"]], vectors=vectors).table(["Apple", "APPLE", "Pear", "17", "plum"])
-    assert table.vectors.tolist() == [0, 1, 2, 3, -1]
-    assert table.ids.tolist()[2:] == [4, 3, 0]
+    table = Encoder.of([["Pear", "17"]], vectors=vectors).table(
+        ["Apple", "APPLE", "Pear", "17", "plum", "@ApplePear's"]
+    )
+    assert table.vectors.tolist() == [[0, -1], [1, -1], [2, -1], [3, -1], [-1, -1], [0, 2]]
+    assert table.ids.tolist()[2:] == [4, 3, 0, 0]
     assert read_vectors(tmp_path / "vectors.txt", most=2).table.tolist() == [[1], [2]]
 
 

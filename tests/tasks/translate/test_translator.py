@@ -55,6 +55,17 @@ def test_several_translations_are_ranked(translator):
     assert found[0].finished and found[0].log_prob < 0
 
 
+def test_a_translation_has_the_probability_that_the_search_gave_it(translator):
+    found = [one[0] for one in translator.translations(DEV[0][:10])]
+    scored = translator.log_probs(DEV[0][:10], [one.text for one in found])
+    assert scored.tolist() == pytest.approx([one.log_prob for one in found], abs=1e-3)
+    wrong = translator.log_probs(DEV[0][:10], ["ve " + one.text for one in found])
+    assert (wrong < scored).all()
+    with pytest.raises(UsageError) as error:
+        translator.log_probs(["the cat", ""], ["el gato", "x"])
+    assert str(error.value) == "1 of the pairs are blank, and have no probability; leave them out"
+
+
 def test_a_translation_has_at_most_so_many_tokens(translator):
     cut = translator.translations(["the red bird sees"], max_tokens=2, beam=1)[0][0]
     assert len(cut.text.split()) == 2

@@ -51,6 +51,9 @@ def predict(
 
     Example: nextword classify predict sentiment reviews.txt --probabilities --out predicted.tsv
     """
+    from nextword.tasks.extras import require_tasks
+
+    require_tasks()
     from nextword.tasks.classify.base import TextClassifier, is_empty
     from nextword.tasks.classify.table import read_texts
 
@@ -91,6 +94,9 @@ def evaluate(
 
     Example: nextword classify evaluate sentiment test.tsv --plot confusion.png --mistakes 10
     """
+    from nextword.tasks.extras import require_tasks
+
+    require_tasks()
     from nextword.tasks.classify.base import TextClassifier
     from nextword.tasks.classify.picture import draw_confusion, require_matplotlib
     from nextword.tasks.classify.report import paired_difference, report

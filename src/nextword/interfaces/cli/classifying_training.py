@@ -216,6 +216,9 @@ def _train(
     method: str, options: dict[str, Any], files: list[str], valid: str | None, source: Source, out: Path, quiet: bool
 ) -> None:
     from nextword.store import check_target
+    from nextword.tasks.extras import require_tasks
+
+    require_tasks()
     from nextword.tasks.classify.methods import new_classifier
 
     check_target(out)
@@ -235,9 +238,12 @@ def _train_network(
     from dataclasses import asdict
 
     from nextword.neural import require_torch
+    from nextword.tasks.extras import require_tasks
+
+    require_tasks()
+    require_torch()
     from nextword.tasks.classify.methods import new_classifier
 
-    require_torch()
     classifier = new_classifier(method, **options, training=asdict(training.settings))
     known, held_out = source.both(files, valid)
     beside = None if held_out is None else (held_out.texts, held_out.labels)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -88,10 +89,10 @@ def train(
         dropout=dropout,
         word_dropout=word_dropout,
         tag_dropout=tag_dropout,
-        training=training.settings,
+        training=asdict(training.settings),
     )
     with training.run(out, "parser", [file]) as run:
-        parser.fit(sentences, held_out, **run.options)
+        parser.fit(sentences, valid=held_out, run=run.options)
     parser.info = {**parser.info, "trained_on": corpus.sources}
     parser.save(out)
     run.saved(out)

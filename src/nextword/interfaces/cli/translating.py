@@ -61,7 +61,7 @@ def train(
         int, typer.Option(min=2, help="Units of the decoder; half as many each way in the encoder.")
     ] = 512,
     layers: Annotated[int, typer.Option(min=1, help="Recurrent layers.")] = 1,
-    dropout: Annotated[float, typer.Option(min=0.0, help="Share of units dropped.")] = 0.2,
+    dropout: Annotated[float, typer.Option(min=0.0, help="Share of units dropped.")] = 0.3,
     untied: Annotated[bool, typer.Option("--untied", help="Output vectors that are not the embeddings.")] = False,
     label_smoothing: Annotated[float, typer.Option(min=0.0, help="Share of probability spread over all tokens.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longer sentences are left out, and counted.")] = 100,

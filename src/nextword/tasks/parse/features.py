@@ -66,7 +66,7 @@ def shape(form: str) -> str:
     """How a word is written: X, x and d for capitals, small letters and digits, runs cut short.
 
     >>> shape("McDonald's"), shape("UD"), shape("2.16")
-    ('XxXxx', 'XX', 'd.dd')
+    ("XxXxx'", 'XX', 'd.dd')
     """
     kinds = ("X" if c.isupper() else "x" if c.isalpha() else "d" if c.isdigit() else c for c in form)
     found = ""

@@ -1,13 +1,14 @@
 """A dependency parser: greedy arc-standard transitions, each chosen by a network (Chen & Manning 2014)."""
 
-import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from nextword.errors import TrainingError, UsageError
 from nextword.neural import require_torch
@@ -24,7 +25,6 @@ from nextword.types import Array, Json
 if TYPE_CHECKING:
     from nextword.neural.objective import Measured
     from nextword.neural.parser import Column, ParserNetwork, ParserSettings
-    from nextword.neural.training_settings import TrainingSettings
 
 NONPROJECTIVE = ("lift", "skip")
 _SIDE_BY_SIDE = 128  # sentences that are parsed at a time
@@ -39,13 +39,14 @@ class Derivation(NamedTuple):
     transitions: list[int]
 
 
-class Parser(TaskModel):
+class Parser(TaskModel, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A parser, an estimator in the manner of scikit-learn.
 
     tags: which of upos, xpos and feats it reads; one that no training word has is left out. nonprojective: training
     trees with crossing arcs are lifted (``projective.lifted``) or skipped; ``nonprojective_`` counts them. min_count:
     what is rarer in training is unknown. The others are those of ``neural.parser.ParserSettings``: layers=0,
-    activation="cube" and hidden_size=200 make the network of Chen & Manning (2014). training: of ``TrainingSettings``.
+    activation="cube" and hidden_size=200 make the network of Chen & Manning (2014). training: settings of
+    ``TrainingSettings`` by name.
 
     After ``fit``: ``labels_``, ``lexicons_``, ``network_``, ``nonprojective_`` and ``report_``, how the training went.
     """
@@ -69,7 +70,7 @@ class Parser(TaskModel):
         dropout: float = 0.33,
         word_dropout: float = 0.15,
         tag_dropout: float = 0.0,
-        training: "TrainingSettings | None" = None,
+        training: Mapping[str, Any] | None = None,
     ):
         self.tags, self.nonprojective, self.min_count = tags, nonprojective, min_count
         self.layers, self.lstm_size, self.hidden_size, self.activation = layers, lstm_size, hidden_size, activation
@@ -77,23 +78,16 @@ class Parser(TaskModel):
         self.dropout, self.word_dropout, self.tag_dropout = dropout, word_dropout, tag_dropout
         self.training = training
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The options of the constructor."""
-        return {name: getattr(self, name) for name in _options()}
-
-    def set_params(self, **options: Any) -> Self:
-        """Change options. Raises UsageError for one that there is not."""
-        unknown = options.keys() - _options()
-        if unknown:
-            raise UsageError(f"unknown option {min(unknown)!r}; a parser has {', '.join(_options())}")
-        for name, value in options.items():
-            setattr(self, name, value)
-        return self
-
-    def fit(self, sentences: Sequence[Sentence], valid: Sequence[Sentence] | None = None, **run: Any) -> Self:
+    def fit(
+        self,
+        sentences: Sequence[Sentence],
+        *,
+        valid: Sequence[Sentence] | None = None,
+        run: Mapping[str, Any] | None = None,
+    ) -> Self:
         """Learn from sentences with trees; the weights that parse those of ``valid`` best are kept, if they are given.
 
-        run: ``directory, resume, tensorboard, watch``, as ``neural.training.train`` takes them. Raises TextError,
+        run: ``directory, resume, tensorboard, watch`` as ``neural.training.train`` takes them. Raises TextError,
         naming file and line, for heads that make no tree; TrainingError if nothing is left to learn from; UsageError
         for options that make no sense.
         """
@@ -101,7 +95,7 @@ class Parser(TaskModel):
         from nextword.neural.parser_training import Derivations, new_parser, train_parser
         from nextword.neural.training_settings import usual_settings
 
-        training = self.training or usual_settings(self.kind)
+        training = usual_settings(self.kind, **(self.training or {}))
         if valid is not None:
             _check_held_out(valid)
         sentences = self._projective(sentences)
@@ -116,7 +110,7 @@ class Parser(TaskModel):
         data = Derivations(columns, *oracle_states(self._trees(sentences)))
         self.network_ = new_parser(self._settings(), self._columns(), len(self.labels_), seed=training.seed)
         known: dict[str, Any] = {} if valid is None else {"judge": self._judge(valid), "valid": _digest(valid)}
-        self.report_ = train_parser(self.network_, data, training, **known, **run)
+        self.report_ = train_parser(self.network_, data, training, **known, **(run or {}))
         self.info = {"settings": {**asdict(training), **self.report_._asdict()}}
         return self
 
@@ -127,10 +121,9 @@ class Parser(TaskModel):
     def derive(self, sentences: Sequence[Sentence]) -> list[Derivation]:
         """As ``predict``, and the transitions that were chosen.
 
-        Raises UsageError, naming file and line, if the parser reads tags that a sentence lacks, and before ``fit``.
+        Raises UsageError, naming file and line, if the parser reads tags that a sentence lacks.
         """
-        if not hasattr(self, "network_"):
-            raise UsageError("this parser has learnt nothing yet; call fit, or open one with Parser.load")
+        check_is_fitted(self, "network_")
         self._check_tags(sentences)
         found = []
         for sentence, tree in zip(sentences, self._parse(self.network_, sentences), strict=True):
@@ -165,7 +158,7 @@ class Parser(TaskModel):
         require_torch()
         from nextword.neural.parser_training import new_parser, restore
 
-        parser = cls(**{name: value for name, value in parameters.items() if name in _options()})
+        parser = cls(**{name: value for name, value in parameters.items() if name in cls._get_param_names()})
         parser.labels_, parser.nonprojective_ = parameters["labels"], parameters[_CROSSING]
         parser._roots, parser._others = parameters["root_labels"], parameters["other_labels"]
         parser.vocabulary, parser.lexicons_ = vocabulary, Lexicons()
@@ -254,10 +247,6 @@ class Parser(TaskModel):
                         f"{sentence.where}: the words have no {name.upper()}, which this parser reads; tag them first "
                         "(--tagger DIR)"
                     )
-
-
-def _options() -> list[str]:
-    return [name for name in inspect.signature(Parser.__init__).parameters if name != "self"]
 
 
 def _check_held_out(sentences: Sequence[Sentence]) -> None:

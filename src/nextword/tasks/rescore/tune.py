@@ -13,7 +13,8 @@ from numba import njit
 
 from nextword.types import Array
 
-_STARTS = (0.0, 0.25, 0.5, 1.0, 2.0)  # weights of the language model to begin from; those of the lists' scores are 1
+_STARTS = (0.0, 0.5, 1.0)  # weights of the language model to begin from; those of the lists' scores are 1
+_UNKNOWN = (0.0, -10.0)  # and of unknown words: a small vocabulary's <unk> is far likelier than any one of them
 _RANDOM = 8  # directions beside the axes
 _ROUNDS = 20
 _FLAT = 1e-12
@@ -24,8 +25,8 @@ def minimum_error_weights(
 ) -> tuple[Array, int]:
     """Weights, (F,), and the errors that they make.
 
-    features: (N, F), ``own`` scores of the lists and then the language model's. offsets: (L + 1,), where each list
-    begins. errors: (N,), of each hypothesis. A feature that no list varies in gets the weight 0.
+    features: (N, F), ``own`` scores of the lists, then the language model's, and unknown words last. offsets: (L + 1,),
+    where each list begins. errors: (N,), of each hypothesis. A feature that no list varies in gets the weight 0.
     """
     spread = _spread(features, offsets)
     free = np.flatnonzero(spread > _FLAT)
@@ -95,10 +96,12 @@ def _step(
 
 def _starts(size: int, own: int) -> list[Array]:
     """Weights to begin from, (F,) each."""
-    starts = np.zeros((len(_STARTS), size))
-    starts[:, :own] = 1.0
-    starts[:, own] = _STARTS
-    return list(starts)
+    starts = np.zeros((len(_STARTS), len(_UNKNOWN), size))
+    starts[..., :own] = 1.0
+    starts[..., own] = np.array(_STARTS)[:, None]
+    if size > own + 1:
+        starts[..., -1] = _UNKNOWN
+    return list(starts.reshape(-1, size))
 
 
 def _spread(features: Array, offsets: Array) -> Array:

@@ -18,6 +18,8 @@ from nextword.types import Array
 SHAPES = ("lower", "Title", "UPPER", "miXed", "digits", "with digits", "marks", "@name", "#tag", "address", "other")
 _ENDS = 12  # of a longer word so many characters are read at each end
 _DIGIT = re.compile(r"\d")
+_PIECE = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|\d+|[^\w\s]|[^\W\d_]|_")
+_MOST_PIECES = 8
 
 
 class Vectors(NamedTuple):
@@ -60,21 +62,42 @@ class Encoder(NamedTuple):
         return WordTable(
             np.array([self.vocabulary[norm(word)] for word in words], dtype=np.int64),
             np.array([SHAPES.index(shape(word)) for word in words], dtype=np.int64),
-            np.array([self._vector(word) for word in words], dtype=np.int64),
+            padded([self._vectors(word) for word in words]),
             padded([self._spelling(word) for word in words]),
         )
+
+    def _vectors(self, word: str) -> Array:
+        """The rows whose mean stands for the word: its own, or those of its pieces; none if the file has neither."""
+        found = [self._vector(word)]
+        if found[0] < 0:
+            found = [self._vector(piece) for piece in pieces(word)]
+        return np.array([row for row in found if row >= 0], dtype=np.int64)
 
     def _vector(self, word: str) -> int:
         """The word's row, or its lowercased form's, or that with each digit 0; -1 for none."""
         known = self.vectors.vocabulary
-        if not len(known):
-            return -1
-        return next((known[form] for form in (word, word.lower(), norm(word)) if form in known), -1)
+        return next((known[form] for form in forms(word) if form in known), -1) if len(known) else -1
 
     def _spelling(self, word: str) -> Array:
         """Ids of ``<s>``, the characters and ``</s>``."""
         seen = word if len(word) <= 2 * _ENDS else word[:_ENDS] + word[-_ENDS:]
         return self.characters.ids(["<s>", *seen, "</s>"]).astype(np.int64)
+
+
+def forms(word: str) -> tuple[str, str, str]:
+    """What a word is looked up as in a file of vectors, one after another."""
+    return word, word.lower(), norm(word)
+
+
+def pieces(word: str) -> list[str]:
+    """Runs of letters that an inner capital begins, runs of digits, and marks; the first eight.
+
+    Files of vectors were cut into tokens in another way than the text: *don't* is two or three words in them.
+
+    >>> pieces("realDonaldTrump"), pieces("#Denver's"), pieces("NYC2017")
+    (['real', 'Donald', 'Trump'], ['#', 'Denver', "'", 's'], ['NYC', '2017'])
+    """
+    return _PIECE.findall(word)[:_MOST_PIECES]
 
 
 def norm(word: str) -> str:

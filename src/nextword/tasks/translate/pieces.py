@@ -47,8 +47,8 @@ class Language(NamedTuple):
         if not isinstance(tokenizer, PieceTokenizer):
             return words
         spelt = [word if word in SPECIALS else tokenizer.detokenize([word]).strip() or word for word in words]
-        goes_on = [i > 0 and word not in SPECIALS and not tokenizer.begins_word(word) for i, word in enumerate(words)]
-        return [("·" if on else "") + word for word, on in zip(spelt, goes_on, strict=True)]
+        inside = [i > 0 and word not in SPECIALS and not tokenizer.begins_word(word) for i, word in enumerate(words)]
+        return ["·" + word if on and word[0].isalnum() else word for word, on in zip(spelt, inside, strict=True)]
 
     def text(self, ids: Iterable[int]) -> str:
         """The line that ids spell."""

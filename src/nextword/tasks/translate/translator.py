@@ -62,7 +62,7 @@ class Translator(TextDecoder):
         layers: int = 1,
         attention: str = "luong",
         input_feeding: bool = False,
-        dropout: float = 0.2,
+        dropout: float = 0.3,
         tied: bool = True,
         label_smoothing: float = 0.0,
         max_tokens: int = 100,
@@ -136,6 +136,22 @@ class Translator(TextDecoder):
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> float:
         """BLEU of the translations, 0 to 100, as sacrebleu has it (Papineni et al. 2002; Post 2018)."""
         return corpus_bleu(self.predict(sources), targets)
+
+    def log_probs(self, sources: Sequence[str], targets: Sequence[str]) -> Array:
+        """Log-probability of each translation given its source, its end included, (N,) nats: to see which fits better.
+
+        Raises UsageError for a blank sentence among them.
+        """
+        check_is_fitted(self, "network_")
+        sources, targets, blank = whole_pairs(sources, targets)
+        if blank:
+            raise UsageError(f"{blank} of the pairs are blank, and have no probability; leave them out")
+        from nextword.neural.decoding import token_log_probs
+        from nextword.neural.pairs import Pairs
+
+        pairs = Pairs(self._source.sources(sources), self._target.ids(targets))
+        found = token_log_probs(self.network_, pairs, specials=self._specials)
+        return np.array([float(row.sum()) for row in found])
 
     def look(self, source: str, target: str | None = None) -> Looked:
         """Where it looks as it writes ``target``, or its own translation unless given.
