@@ -61,6 +61,15 @@ def test_a_wide_beam_finds_what_enumeration_finds(seed, penalty):
             assert one.score == pytest.approx(score, abs=1e-9)
 
 
+def test_the_search_does_not_end_while_a_longer_sentence_can_still_win():
+    for seed in range(3):
+        made = network(seed, spread=0.8)
+        found = search(made, [1], limit=5, beam=300, length_penalty=3.0)[0][0]
+        ranked = max((log_prob(made, 1, ids) / ((5 + len(ids)) / 6) ** 3.0, ids) for ids in all_sentences(5))
+        assert found.ids == tuple(i for i in ranked[1] if i != EOS)
+        assert len(found.ids) >= 4
+
+
 def greedy(made, row, limit):
     ids = []
     while len(ids) < limit and (not ids or ids[-1] != EOS):

@@ -53,7 +53,8 @@ class Tagger(TaskModel, BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     network: window, rnn or bilstm; output: softmax or crf; these and embedding_size to word_dropout: see
     ``neural.tagger.TaggerSettings``, where vectors_as is called vectors. vectors: a file of word vectors (word2vec's
     text format or GloVe's), of which the model keeps the first ``most_vectors``, all unless given; a word is looked up
-    as it is, lowercased, and with each digit 0; failing that it has the mean of its pieces' vectors. min_count: rarer words have no embedding of their own.
+    as it is, lowercased, and with each digit 0; failing that it has the mean of its pieces' vectors. min_count: rarer
+    words have no embedding of their own.
 
     scheme: ``auto`` sees by the training tags whether they are entities', and learns these as IOB2; ``iob2`` and
     ``iobes`` are for entities, in whatever scheme y has them; ``none`` takes tags as they are. ``predict`` gives tags
