@@ -5,10 +5,10 @@
     python benchmarks/sentiment.py --only mr --methods cnn        one row of each kind
 
 SST-2 is its sentences alone, 6,920/872/1,821, without the phrases on which published figures were also trained (Kim
-2014: 82.7 with random vectors). Networks keep the weights that did best on the development part; all options, here and
-the usual ones of the classifiers, were chosen on that part too, and the test part was never looked at for a choice. MR
-has no parts: ten folds as Kim had it, stratified and drawn from a fixed seed, each time with a tenth of what is trained
-on held out to choose the weights by; its options are those of SST-2. Both texts are cut into tokens already.
+2014: 82.7 with random vectors). Networks keep the weights that did best on the development part, by which options, here
+and the usual ones of the classifiers, were chosen too. MR has no parts: ten folds as Kim had it, stratified and drawn
+from a fixed seed, each time with a tenth of what is trained on held out to choose the weights by; its options are those
+of SST-2. Both texts are cut into tokens already.
 
 Vectors: ``benchmarks/harness/glove.py`` makes the file. Networks train on one thread; seconds are of the processor and,
 in brackets, of the clock. What is absent (vectors, encoder, language model) is said to be, and left out.
@@ -31,8 +31,9 @@ from nextword.tasks.classify.neural import CnnClassifier, RnnClassifier
 
 SHARED = Path(os.environ.get("NEXTWORD_SHARED", Path(__file__).resolve().parents[1].parent / "shared"))
 NETWORK: dict[str, Any] = {"tokenizer": "whitespace", "threads": 1, "device": "cpu"}
-BAYES: dict[str, Any] = {"model": "naive-bayes", "features": "counts", "ngrams": 2, "alpha": 0.5}
-LOGISTIC: dict[str, Any] = {"model": "logistic", "features": "tfidf"}
+WORDS = {"tokenizer": "whitespace"}
+BAYES: dict[str, Any] = {**WORDS, "model": "naive-bayes", "features": "counts", "ngrams": 2, "presence": True}
+LOGISTIC: dict[str, Any] = {**WORDS, "model": "logistic", "features": "tfidf"}
 
 
 class Part(NamedTuple):

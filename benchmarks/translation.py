@@ -25,7 +25,6 @@ from typing import Any, NamedTuple
 
 from harness.tables import show
 
-from nextword.neural.training_settings import usual_settings
 from nextword.tasks.translate.picture import draw
 from nextword.tasks.translate.score import Scores, evaluate
 from nextword.tasks.translate.translator import Translator
@@ -90,8 +89,8 @@ def trained(attention: str, data: Split, options: argparse.Namespace) -> Transla
     folder = options.work / f"en-es-{attention}" if options.work else None
     if folder is not None and (folder / "config.json").exists():
         return Translator.load(folder)
-    settings = usual_settings("translator", epochs=options.epochs, threads=options.threads, seed=options.seed)
-    translator = Translator(attention=attention, dropout=options.dropout, settings=settings)
+    training = {"epochs": options.epochs, "threads": options.threads, "seed": options.seed}
+    translator = Translator(attention=attention, dropout=options.dropout, training=training)
     clock, processor = time.perf_counter(), time.process_time()
     translator.fit(*texts(data.train), valid=texts(data.dev), run={"watch": Shown()})
     spent = {"clock": time.perf_counter() - clock, "processor": time.process_time() - processor}

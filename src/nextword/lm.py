@@ -57,6 +57,7 @@ class LM:
     def score_lines(self, lines: Iterable[str] | bytes | Path | Corpus, *, threads: int | None = None) -> Array:
         """Log-probability of each line, (lines,) nats, on all processors: the fast door for many sentences.
 
+        The lines are a text: a model of running text (``scope`` "stream") carries its state from each to the next.
         lines: strings of one line each, or the raw bytes of a text, or a file's Path. Threads share an n-gram model
         and do not hold each other up. Raises UsageError for a str, and for a string of several lines.
         """

@@ -148,6 +148,18 @@ def test_adaptive_softmax_gradients():
         torch.testing.assert_close(a, b)
 
 
+def test_adaptive_softmax_reads_hidden_states_of_bfloat16():
+    """What a network computes under autocast; the products of the layer itself are then of that type too."""
+    softmax = AdaptiveSoftmax(H, V, cutoffs=[10, 25], excluded=1)
+    hidden, targets = torch.randn(12, H), torch.arange(2, V, V // 12)[:12]
+    exact = softmax.loss(hidden, targets)
+    softmax.prepare(torch.bfloat16, in_place=True)
+    rounded = softmax.loss(hidden.bfloat16().requires_grad_(), targets)
+    rounded.backward()
+    assert rounded.item() == pytest.approx(exact.item(), rel=0.02)
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in softmax.parameters())
+
+
 def test_a_tied_layer_shares_its_parameter():
     embedding = nn.Embedding(V, H)
     softmax = Softmax(H, V, tied=embedding.weight)

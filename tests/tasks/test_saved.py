@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import nextword
 from nextword import kinds, store
 from nextword.errors import StoreError, UsageError
 from nextword.tasks import extras
@@ -70,3 +71,35 @@ def test_missing_libraries_are_named(monkeypatch):
     with pytest.raises(UsageError) as caught:
         extras.require_tasks()
     assert str(caught.value) == "this needs sklearn, jiwer; install it with: pip install 'nextword[tasks]'"
+
+
+def test_a_language_model_is_expected_and_a_task_is_described(tmp_path):
+    pytest.importorskip("sklearn")
+    from nextword.tasks import BowClassifier
+    from nextword.tasks.describe import describe
+
+    classifier = BowClassifier(tokenizer="whitespace").fit(["good film", "bad film"] * 3, ["pos", "neg"] * 3)
+    classifier.save(tmp_path)
+    with pytest.raises(StoreError) as caught:
+        nextword.load(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: holds a classifier, expected a language model; open it with "
+        "nextword.tasks.classify.bow.BowClassifier.load"
+    )
+    found = describe(TaskModel.load(tmp_path))
+    assert (found["kind"], found["classes"]["labels"]) == ("classify-bow", ["neg", "pos"])
+    assert found["numbers"] > 3
+
+
+def test_every_estimator_is_where_it_is_said_to_be():
+    pytest.importorskip("sklearn")
+    from nextword import tasks
+
+    assert sorted(tasks._HOME_OF) == tasks.__all__ == dir(tasks)
+    for name, home in tasks._HOME_OF.items():
+        found = getattr(tasks, name)
+        assert (found.__module__, found.__name__) == (home, name)
+        assert issubclass(found, TaskModel)
+        assert name == "TextClassifier" or kinds.KINDS[found.kind] == f"{home}:{name}"
+    with pytest.raises(AttributeError, match=r"^module 'nextword.tasks' has no attribute 'Nope'$"):
+        tasks.Nope  # noqa: B018

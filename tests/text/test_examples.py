@@ -27,9 +27,7 @@ def test_batches_hold_examples_of_like_length_in_another_order_each_epoch():
     lengths = np.random.default_rng(0).integers(1, 100, 640)
     examples = Examples(lengths, batch_size=10)
     first, second = (list(examples.epoch(i)) for i in (0, 1))
-    assert (
-        max(np.ptp(lengths[batch.rows]) for batch in first) <= 10
-    )  # all 64 are sorted together
+    assert max(np.ptp(lengths[batch.rows]) for batch in first) <= 10  # all 64 are sorted together
     assert [batch.rows.tolist() for batch in first] != [batch.rows.tolist() for batch in second]
     means = [lengths[batch.rows].mean() for batch in first]
     assert means != sorted(means)

@@ -24,13 +24,18 @@ class _Cluster(Output):
         self.softmax.prepare(precision, in_place=in_place)
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        return self.softmax.loss(self.projection(hidden), targets - self.begin)
+        return self.softmax.loss(self._projected(hidden), targets - self.begin)
 
     def token_log_probs(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        return self.softmax.token_log_probs(self.projection(hidden), targets - self.begin)
+        return self.softmax.token_log_probs(self._projected(hidden), targets - self.begin)
 
     def log_probs(self, hidden: Tensor) -> Tensor:
-        return self.softmax.log_probs(self.projection(hidden))
+        return self.softmax.log_probs(self._projected(hidden))
+
+    def _projected(self, hidden: Tensor) -> Tensor:
+        """Narrower hidden states, in the weights' precision: a network may have computed in bfloat16."""
+        found: Tensor = self.projection(hidden.to(self.projection.weight.dtype))
+        return found
 
 
 class AdaptiveSoftmax(Output):

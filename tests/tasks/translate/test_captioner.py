@@ -30,7 +30,7 @@ def examples(count, *, seed, things=THINGS):
 
 @pytest.fixture(scope="module")
 def captioner():
-    return Captioner(settings=quick(), **SMALL).fit(*examples(600, seed=0), valid=examples(50, seed=1))
+    return Captioner(training=quick(), **SMALL).fit(*examples(600, seed=0), valid=examples(50, seed=1))
 
 
 def test_it_says_what_the_vector_says(captioner):
@@ -43,7 +43,7 @@ def test_it_says_what_the_vector_says(captioner):
 def test_it_says_what_it_never_saw_together():
     held_back = (1, 2, 0)
     known = [thing for thing in THINGS if thing != held_back]
-    made = Captioner(settings=quick(), **SMALL).fit(*examples(600, seed=0, things=known))
+    made = Captioner(training=quick(), **SMALL).fit(*examples(600, seed=0, things=known))
     features, texts = examples(20, seed=3, things=[held_back])
     assert set(texts) == {"a big blue square"}
     assert np.mean([one == "a big blue square" for one in made.predict(features)]) >= 0.9
@@ -61,12 +61,12 @@ def test_features_are_standardised_by_those_of_training(captioner):
     features, texts = examples(50, seed=5)
     scale = np.geomspace(1e-3, 1e3, 9)
     known, said = examples(600, seed=0)
-    wide = Captioner(settings=quick(), **SMALL).fit(known * scale, said)
+    wide = Captioner(training=quick(), **SMALL).fit(known * scale, said)
     assert np.mean([a == b for a, b in zip(wide.predict(features * scale), texts, strict=True)]) >= 0.95
 
 
 def test_blank_and_long_texts_are_counted():
-    made = Captioner(settings=quick(epochs=None, steps=1), max_tokens=2, **SMALL)
+    made = Captioner(training=quick(epochs=None, steps=1), max_tokens=2, **SMALL)
     made.fit(np.eye(4), ["a star", " ", "a very big star", "a circle"])
     assert made.skipped_ == {"blank": 1, "long": 1}
 

@@ -20,7 +20,7 @@ SMALL = {"embedding_size": 24, "hidden_size": 48, "dropout": 0.1}
 
 @pytest.fixture(scope="module")
 def translator():
-    return Translator(tokenizer="word", settings=quick(), **SMALL).fit(*TRAIN, valid=DEV)
+    return Translator(tokenizer="word", training=quick(), **SMALL).fit(*TRAIN, valid=DEV)
 
 
 def test_it_learns_and_says_how_well(translator):
@@ -93,12 +93,12 @@ def test_where_it_looks_is_the_word_that_it_translates(translator):
 )
 def test_what_is_saved_is_what_is_loaded(options, tmp_path):
     settings = quick(epochs=None, steps=4)
-    made = Translator(settings=settings, **SMALL, **options).fit(TRAIN[0][:50], TRAIN[1][:50], valid=DEV)
+    made = Translator(training=settings, **SMALL, **options).fit(TRAIN[0][:50], TRAIN[1][:50], valid=DEV)
     made.save(tmp_path / "model")
     again = Translator.load(tmp_path / "model")
     assert again.get_params() == made.get_params()
     for one, other in ((made, again), (again, clone(again))):
-        assert one.settings == other.settings
+        assert one.training == other.training
     found = [model.translations(DEV[0], best=2, beam=3) for model in (made, again)]
     assert found[0] == found[1]
     assert again.skipped_ == made.skipped_
@@ -111,14 +111,14 @@ def test_what_is_saved_is_what_is_loaded(options, tmp_path):
 
 def test_another_kind_of_model_is_refused(tmp_path):
     rows = np.eye(2)
-    made = Captioner(settings=quick(epochs=None, steps=1), embedding_size=4, hidden_size=4).fit(rows, ["a", "b"])
+    made = Captioner(training=quick(epochs=None, steps=1), embedding_size=4, hidden_size=4).fit(rows, ["a", "b"])
     made.save(tmp_path)
     with pytest.raises(StoreError, match="holds a model of kind captioner, expected a translator"):
         Translator.load(tmp_path)
 
 
 def test_bpe_knows_every_byte():
-    made = Translator(vocab_size=270, settings=quick(epochs=None, steps=1), **SMALL).fit(["the cat"], ["el gato"])
+    made = Translator(vocab_size=270, training=quick(epochs=None, steps=1), **SMALL).fit(["the cat"], ["el gato"])
     assert len(made.vocabulary) >= 3 + 256
     assert made._source.ids(["żółw 🐢"])[0].min() > 2
     assert made._source.text(made._source.ids(["żółw 🐢"])[0]) == "żółw 🐢"
@@ -126,7 +126,7 @@ def test_bpe_knows_every_byte():
 
 
 def test_an_unknown_word_is_copied_from_where_it_looks():
-    made = Translator(tokenizer="word", settings=quick(epochs=None, steps=1), **SMALL).fit(["the cat"], ["el gato"])
+    made = Translator(tokenizer="word", training=quick(epochs=None, steps=1), **SMALL).fit(["the cat"], ["el gato"])
     unk, cat = made.vocabulary.unk, made.vocabulary["gato"]
 
     class Hypothesis:
@@ -136,7 +136,7 @@ def test_an_unknown_word_is_copied_from_where_it_looks():
 
 
 def test_without_attention_nothing_is_unknown():
-    made = Translator(tokenizer="word", attention="none", settings=quick(epochs=None, steps=2), **SMALL).fit(*DEV)
+    made = Translator(tokenizer="word", attention="none", training=quick(epochs=None, steps=2), **SMALL).fit(*DEV)
     with_unknown = [source + " zebra" for source in DEV[0]]
     assert not any("<unk>" in text for text in made.predict(with_unknown, beam=2))
     with pytest.raises(UsageError) as error:
@@ -149,7 +149,7 @@ def test_without_attention_nothing_is_unknown():
 def test_blank_and_long_pairs_are_counted():
     sources = ["the cat", "", "dog", "a a a a a a", "bird"]
     targets = ["el gato", "x", "  ", "un", "pájaro pájaro pájaro pájaro pájaro pájaro"]
-    made = Translator(tokenizer="word", max_tokens=5, settings=quick(epochs=None, steps=1), **SMALL)
+    made = Translator(tokenizer="word", max_tokens=5, training=quick(epochs=None, steps=1), **SMALL)
     assert made.fit(sources, targets).skipped_ == {"blank": 2, "long": 2}
     assert whole_pairs([" a ", "b"], ["c", ""]) == (["a"], ["c"], 1)
 

@@ -1,6 +1,7 @@
 """``nextword translate``: train on parallel texts, translate, and score translations."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -93,7 +94,7 @@ def train(
         tied=not untied,
         label_smoothing=label_smoothing,
         max_tokens=max_tokens,
-        settings=training.settings,
+        training=asdict(training.settings),
     )
     with training.run(out, "translator", texts) as run:
         known = None if held_out is None else (held_out.sources, held_out.targets)

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nextword.errors import UsageError
 from nextword.neural import require_torch
-from nextword.neural.training_settings import TrainingSettings, usual_settings
+from nextword.neural.training_settings import usual_settings
 from nextword.tasks.saved import TaskModel
 from nextword.tasks.translate.pieces import Language
 from nextword.text.normalize import Normalizer
@@ -39,17 +39,16 @@ class TextDecoder(TaskModel, BaseEstimator):  # type: ignore[misc]  # scikit-lea
     """Base of what writes texts. A subclass says how its sources become arrays.
 
     vocabulary, pipeline: of the texts that it writes. network_: the network; report_: how its training went;
-    settings_: of that training; skipped_: how many pairs were left out, by reason.
+    skipped_: how many pairs were left out, by reason.
     """
 
     vocabulary: Vocabulary
     pipeline: Pipeline | None = None
     network_: Any
     report_: Any
-    settings_: TrainingSettings
     skipped_: Json
     usual: ClassVar[str] = "translator"
-    settings: TrainingSettings | None
+    training: Mapping[str, Any] | None
     label_smoothing: float
     max_tokens: int
     beam: int
@@ -77,12 +76,12 @@ class TextDecoder(TaskModel, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         require_torch()
         from nextword.neural.translating import new_network, train_pairs
 
-        settings = self.settings or usual_settings(self.usual)
+        settings = usual_settings(self.usual, **(self.training or {}))
         sizes = {"source_size": source_size, "target_size": len(self.vocabulary)}
         made = new_network(network, **sizes, excluded=self._specials.bos, seed=settings.seed)
         known: Any = {"specials": self._specials, "label_smoothing": self.label_smoothing, "valid": valid}
         self.report_ = train_pairs(made, data, settings, **known, **(run or {}))
-        self.network_, self.settings_ = made, settings
+        self.network_ = made
         self.info = {**self.info, "settings": {"training": asdict(settings), **self.report_._asdict()}}
 
     @property
@@ -124,9 +123,8 @@ class TextDecoder(TaskModel, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         check_is_fitted(self, "network_")
         from nextword.neural.translating import stored
 
-        options = {name: value for name, value in self.get_params(deep=False).items() if name != "settings"}
-        training = None if self.settings is None else asdict(self.settings)
-        return {"options": options, "training": training, "skipped": self.skipped_, "network": stored(self.network_)[0]}
+        options = self.get_params(deep=False)
+        return {"options": options, "skipped": self.skipped_, "network": stored(self.network_)[0]}
 
     def arrays(self) -> dict[str, Array]:
         """Those of the network."""
@@ -140,15 +138,11 @@ class TextDecoder(TaskModel, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         """What was stored. Raises UsageError for parts that do not fit together."""
         from nextword.neural.translating import restored
 
-        training = parameters["training"]
-        if training is not None:
-            training = TrainingSettings(**{**training, "betas": tuple(training["betas"])})
         try:
-            made = cls(**parameters["options"], settings=training)
+            made = cls(**parameters["options"])
         except TypeError as error:
             raise UsageError(f"these are not the options of a {cls.noun}: {error}") from error
         made.vocabulary, made.skipped_ = vocabulary, parameters["skipped"]
-        made.settings_ = training or usual_settings(cls.usual)
         made.network_ = restored(parameters["network"], arrays)
         if made.network_.target_size != len(vocabulary):
             raise UsageError(

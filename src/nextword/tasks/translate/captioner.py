@@ -8,7 +8,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from nextword.errors import UsageError
 from nextword.neural import require_torch
-from nextword.neural.training_settings import TrainingSettings
 from nextword.tasks.translate.base import TextDecoder, Written, normalizer
 from nextword.tasks.translate.pieces import learn
 from nextword.tasks.translate.score import corpus_bleu
@@ -46,13 +45,13 @@ class Captioner(TextDecoder):
         max_tokens: int = 100,
         beam: int = 5,
         length_penalty: float = 0.6,
-        settings: TrainingSettings | None = None,
+        training: Mapping[str, Any] | None = None,
     ):
         self.tokenizer, self.vocab_size, self.min_count = tokenizer, vocab_size, min_count
         self.lowercase, self.standardize = lowercase, standardize
         self.cell, self.embedding_size, self.hidden_size, self.layers = cell, embedding_size, hidden_size, layers
         self.dropout, self.tied, self.label_smoothing, self.max_tokens = dropout, tied, label_smoothing, max_tokens
-        self.beam, self.length_penalty, self.settings = beam, length_penalty, settings
+        self.beam, self.length_penalty, self.training = beam, length_penalty, training
 
     def fit(
         self,

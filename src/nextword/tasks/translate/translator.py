@@ -8,7 +8,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from nextword.errors import UsageError
 from nextword.neural import require_torch
-from nextword.neural.training_settings import TrainingSettings
 from nextword.tasks.translate.base import TextDecoder, Written, normalizer
 from nextword.tasks.translate.pieces import Language, learn
 from nextword.tasks.translate.score import corpus_bleu
@@ -39,9 +38,9 @@ class Translator(TextDecoder):
     (Luong et al. 2015b), where there is attention.
 
     cell, embedding_size, hidden_size, layers, attention (luong, luong-dot, bahdanau, none), input_feeding, dropout,
-    tied: see ``Seq2SeqSettings``. label_smoothing: see ``TranslationObjective``. settings: of the training, the usual
-    ones for a translator unless given. max_tokens: longer sentences, of either language, are left out of training and
-    counted in ``skipped_``. beam, length_penalty: how ``predict`` searches.
+    tied: see ``Seq2SeqSettings``. label_smoothing: see ``TranslationObjective``. training: settings of
+    ``TrainingSettings`` by name, the usual ones for a translator unless given. max_tokens: longer sentences, of either
+    language, are left out of training and counted in ``skipped_``. beam, length_penalty: how ``predict`` searches.
     """
 
     kind: ClassVar[str] = "translator"
@@ -68,14 +67,14 @@ class Translator(TextDecoder):
         max_tokens: int = 100,
         beam: int = 5,
         length_penalty: float = 0.6,
-        settings: TrainingSettings | None = None,
+        training: Mapping[str, Any] | None = None,
     ):
         self.tokenizer, self.vocab_size, self.min_count = tokenizer, vocab_size, min_count
         self.separate, self.lowercase = separate, lowercase
         self.cell, self.embedding_size, self.hidden_size, self.layers = cell, embedding_size, hidden_size, layers
         self.attention, self.input_feeding, self.dropout, self.tied = attention, input_feeding, dropout, tied
         self.label_smoothing, self.max_tokens = label_smoothing, max_tokens
-        self.beam, self.length_penalty, self.settings = beam, length_penalty, settings
+        self.beam, self.length_penalty, self.training = beam, length_penalty, training
 
     def fit(
         self,
