@@ -75,6 +75,7 @@ def trained(row: str, seed: int, data: dict[str, list[Sentence]], options: argpa
     began = time.process_time()
     parser.fit(data["train"], valid=data["dev"])
     seconds = {"cpu": time.process_time() - began, "wall": parser.report_.seconds}
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(seconds), encoding="utf-8")
     parser.save(out)
     return parser
