@@ -41,6 +41,17 @@ COMMANDS = [
     "convert",
     "quantize",
     "filter",
+    "rescore",
+    "choose",
+    "spell",
+]
+GROUPS = ["train", "classify", "tag", "translate", "parse"]
+TASKS = [
+    *(f"classify train {method}" for method in ("ngram", "bow", "cnn", "rnn", "encoder")),
+    *(f"{task} train" for task in GROUPS[2:]),
+    *(f"{task} {verb}" for task in GROUPS[1:] for verb in ("predict", "evaluate")),
+    "parse trace",
+    "parse tree",
 ]
 TRAIN = [
     "students opened their books",
@@ -121,7 +132,7 @@ def process(*arguments, **options):
 # help, version, and wrong usage
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS + TASKS)
 def test_help_shows_an_example(succeed, command):
     out = succeed(*command.split(), "--help")
     assert f"Example: nextword {command}" in " ".join(out.split())
@@ -132,7 +143,7 @@ def test_every_command_is_in_the_help(succeed):
     out = succeed("--help")
     listed = out.partition("Commands:")[2]
     expected = [command for command in COMMANDS if not command.startswith("train")]
-    assert re.findall(r"^  ([a-z]+)", listed, re.MULTILINE) == [*expected, "train"]
+    assert re.findall(r"^  ([a-z]+)", listed, re.MULTILINE) == [*expected, *GROUPS]
     assert succeed() == out
 
 

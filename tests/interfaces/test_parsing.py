@@ -39,6 +39,7 @@ def call(tmp_path, capsys, monkeypatch):
 @pytest.fixture(scope="module")
 def parser(tmp_path_factory):
     pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
     folder = tmp_path_factory.mktemp("parser")
     (folder / "train.conllu").write_text("".join(write_conllu(TRAIN)), encoding="utf-8")
     file, out = str(folder / "train.conllu"), str(folder / "parser")
@@ -101,6 +102,7 @@ def test_two_files_are_compared(call, tmp_path):
 )
 def test_bad_input_is_named_by_file_and_line(call, tmp_path, text, message):
     pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
     (tmp_path / "bad.conllu").write_text(text, encoding="utf-8")
     for command in (["trace", "bad.conllu"], ["train", "bad.conllu", "--out", "out", "--quiet"]):
         status, out, err = call(*command)

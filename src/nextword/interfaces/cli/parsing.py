@@ -68,7 +68,7 @@ def train(
 
     Example: nextword parse train train.conllu --valid dev.conllu --out parser
     """
-    from nextword.tasks.parse.parser import Parser
+    from nextword.tasks import Parser
     from nextword.text.conllu import read_conllu
     from nextword.text.corpus import Corpus
 
@@ -128,7 +128,7 @@ def predict(
     Example: nextword parse predict parser news.txt --tagger tagger --tree ascii
     """
     from nextword.errors import UsageError
-    from nextword.tasks.parse.parser import Parser
+    from nextword.tasks import Parser
     from nextword.text.conllu import write_conllu
 
     if trace and tree is not None:
@@ -161,12 +161,13 @@ def evaluate(
     Example: nextword parse evaluate parser test.conllu --tagger tagger
     """
     from nextword.errors import UsageError
-    from nextword.tasks.parse.parser import Parser
     from nextword.tasks.parse.score import score
     from nextword.text.conllu import read_conllu
 
     gold = read_conllu(file)
     if model.is_dir():
+        from nextword.tasks import Parser
+
         found = Parser.load(model).predict(_tagged(gold, tagger))
     elif tagger:
         raise UsageError(f"{model} is parsed already, so that --tagger has no effect; leave it out")

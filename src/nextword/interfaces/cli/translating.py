@@ -74,7 +74,7 @@ def train(
 
     Example: nextword translate train train.en train.es --valid-source dev.en --valid-target dev.es --out en-es
     """
-    from nextword.tasks.translate.translator import Translator
+    from nextword.tasks import Translator
 
     pairs = _read(texts, columns)
     held_out = _held_out(valid, valid_source, valid_target, columns)
@@ -126,7 +126,7 @@ def predict(
 
     Example: nextword translate predict en-es talk.en --beam 5 --out talk.es
     """
-    from nextword.tasks.translate.translator import Translator
+    from nextword.tasks import Translator
 
     if attention is not None:
         from nextword.tasks.translate.picture import check_picture
@@ -165,8 +165,8 @@ def evaluate(
 
     Example: nextword translate evaluate en-es test.en test.es
     """
+    from nextword.tasks import Translator
     from nextword.tasks.translate.score import evaluate as evaluate_translations
-    from nextword.tasks.translate.translator import Translator
 
     pairs = _read(texts, columns)
     translator = Translator.load(model)
