@@ -56,7 +56,7 @@ def test_a_file_for_each_class(call):
 def test_predictions_are_a_line_for_each_text(call, tmp_path):
     train_bow(call)
     (tmp_path / "asked.txt").write_text("a dog and a cat\n\nthe lorry stops\n")
-    message = "1 of 3 texts are empty: they got the commonest class\n"
+    message = "1 of 3 texts are empty: they got the class that is likeliest without a text\n"
     assert call("predict", "bow", "asked.txt") == (0, "animal\nanimal\ncar\n", message)
     assert call("predict", "bow", "test.tsv", "--quiet") == (0, "animal\ncar\nanimal\nanimal\n", "")
     assert call("predict", "bow", "asked.txt", "--out", "predicted.tsv", "--probabilities") == (
@@ -83,7 +83,7 @@ def test_a_report(call, tmp_path):
     assert (status, err) == (0, "")
     summary, classes, confusion, mistake = out.split("\n\n")
     assert summary.splitlines()[0].startswith("accuracy  50.00%  (95 % interval 0.00% to 100.00%, 4 examples)")
-    assert summary.splitlines()[2] == "empty     1 texts, predicted as the commonest class"
+    assert summary.splitlines()[2] == "empty     1 texts, predicted as what is likeliest without a text"
     assert classes.splitlines()[2].split() == ["animal", "33.33", "100.00", "50.00", "1"]
     assert [line.split() for line in confusion.splitlines()[2:]] == [["animal", "1", "0"], ["car", "2", "1"]]
     share = TextClassifier.load("bow").predict_proba(["the dog sleeps"])[0, 0]

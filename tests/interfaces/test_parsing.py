@@ -170,3 +170,13 @@ def test_plain_text_with_a_tagger(call, parser, tmp_path, monkeypatch):
     Lookup.info = {"settings": {"column": 2}}
     status, _, err = call("predict", parser, "plain.txt", "--tagger", "t")
     assert (status, err) == (2, "nextword: t: gives tags of 2, expected upos, xpos or feats of CoNLL-U\n")
+
+
+def test_a_tree_with_crossing_arcs_has_no_trace(call, tmp_path):
+    from parse_trees import sentence
+
+    trees = [sentence("a/0/root/X b/4/dep/X c/1/dep/X d/1/dep/X"), sentence("a/0/root/X b/1/dep/X")]
+    (tmp_path / "crossing.conllu").write_text("".join(write_conllu(trees)), encoding="utf-8")
+    status, out, err = call("trace", "crossing.conllu")
+    assert (status, err) == (0, "left out, as their arcs cross: 1 of 2 trees\n")
+    assert [row[-2] for row in cells(out)[2:]] == ["SHIFT", "SHIFT", "RIGHT-ARC", "RIGHT-ARC"]

@@ -1,5 +1,7 @@
 """What all models of tasks share: a directory, and errors for one that holds something else."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,11 @@ class Counter(TaskModel):
 
 
 class Other(Counter):
-    noun = "tagger"
+    kind = noun = "tagger"
+
+
+class Third(Counter):
+    kind = "other-words"
 
 
 @pytest.fixture
@@ -64,6 +70,8 @@ def test_another_model_is_refused(counter, tmp_path):
         Other.load(tmp_path)
     expected = f"{tmp_path}: holds a model of kind counter, expected a tagger; give the directory of one"
     assert str(caught.value) == expected
+    with pytest.raises(StoreError, match="expected a counter of words of kind other-words; give the directory of one"):
+        Third.load(tmp_path)
 
 
 def test_missing_libraries_are_named(monkeypatch):
@@ -75,6 +83,9 @@ def test_missing_libraries_are_named(monkeypatch):
 
 def test_a_language_model_is_expected_and_a_task_is_described(tmp_path):
     pytest.importorskip("sklearn")
+    from typer.testing import CliRunner
+
+    from nextword.interfaces.cli.app import app
     from nextword.tasks import BowClassifier
     from nextword.tasks.describe import describe
 
@@ -86,6 +97,8 @@ def test_a_language_model_is_expected_and_a_task_is_described(tmp_path):
         f"{tmp_path}: holds a classifier, expected a language model; open it with "
         "nextword.tasks.classify.bow.BowClassifier.load"
     )
+    cli = CliRunner().invoke(app, ["info", str(tmp_path), "--json"])
+    assert (cli.exit_code, json.loads(cli.stdout)["kind"]) == (0, "classify-bow")
     found = describe(TaskModel.load(tmp_path))
     assert (found["kind"], found["classes"]["labels"]) == ("classify-bow", ["neg", "pos"])
     assert found["numbers"] > 3

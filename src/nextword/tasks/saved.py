@@ -52,9 +52,11 @@ class TaskModel:
         stored = store.load(directory)
         model: Any = stored.model
         if not isinstance(model, cls):
+            wanted = getattr(cls, "kind", cls.noun)
+            wanted = cls.noun if wanted == cls.noun else f"{cls.noun} of kind {wanted}"
             raise StoreError(
-                f"{directory}: holds a model of kind {stored.config['kind']}, expected a {cls.noun}; give the "
-                "directory of one"
+                f"{directory}: holds a model of kind {stored.config['kind']}, expected a {wanted}; give the directory "
+                "of one"
             )
         try:
             model.pipeline = Pipeline.from_config(stored.text, stored.payloads) if stored.text else None

@@ -259,3 +259,15 @@ def test_options_that_make_no_sense(options, message):
     with pytest.raises(UsageError) as caught:
         CnnClassifier(**options).fit(TEXTS, LABELS)
     assert str(caught.value) == message
+
+
+def test_a_seed_is_the_same_however_it_is_given(tmp_path):
+    """Words that the file of vectors lacks get random ones, which the seed decides too."""
+    (tmp_path / "vectors.txt").write_text("good 0.1 0.2 0.3\nbad -0.1 -0.2 0.3\n", encoding="utf-8")
+    texts, labels = ["a good film", "a bad film", "good", "bad one"] * 3, [1, 0, 1, 0] * 3
+    given = {"vectors": tmp_path / "vectors.txt", "maps": 4, "epochs": 2, "threads": 1, "batch_size": 4}
+    one = CnnClassifier(**given, seed=5).fit(texts, labels, valid=(texts, labels))
+    two = CnnClassifier(**given, training={"seed": 5}).fit(texts, labels, valid=(texts, labels))
+    other = CnnClassifier(**given, seed=6).fit(texts, labels, valid=(texts, labels))
+    assert np.array_equal(one.predict_proba(texts), two.predict_proba(texts))
+    assert not np.array_equal(one.predict_proba(texts), other.predict_proba(texts))

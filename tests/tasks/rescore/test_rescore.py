@@ -98,3 +98,10 @@ def test_what_cannot_be_scored_is_refused():
         tune_weights(score_lists(lm, lists(["a"], ["a"])), ["a"])
     with pytest.raises(TextError, match="list 1: 'x' has no hypotheses; give at least one"):
         NBestLists.make([("x", [])], [])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_weight_is_finite(value):
+    with pytest.raises(UsageError) as caught:
+        Weights({"LM": value})
+    assert str(caught.value) == f"the weight of LM is {value}; give a finite number"

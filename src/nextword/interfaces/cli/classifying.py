@@ -45,7 +45,9 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the class of each text, one a line, in order. An empty text gets the commonest class.
+    """Predict the class of each text, one a line, in order.
+
+    An empty text gets the class that is likeliest without a text.
 
     With --probabilities: tab-separated columns under a header, the label and then each class's probability.
 
@@ -69,7 +71,9 @@ def predict(
             for shares in classifier.predict_proba(texts).tolist():
                 stream.write(_line(names, shares, probabilities, as_json) + "\n")
     if empty:
-        note(f"{empty:,} of {count:,} texts are empty: they got the commonest class", quiet=quiet)
+        note(
+            f"{empty:,} of {count:,} texts are empty: they got the class that is likeliest without a text", quiet=quiet
+        )
     if out is not None:
         note(f"wrote {out}: {count:,} predictions", quiet=quiet)
 
@@ -149,7 +153,7 @@ def _show(found: "Report", examples: "Table") -> None:
     low, high = found.macro_f1_interval()
     typer.echo(f"macro-F1  {found.macro_f1:.2%}  (95 % interval {low:.2%} to {high:.2%})")
     if found.empty:
-        typer.echo(f"empty     {found.empty:,} texts, predicted as the commonest class")
+        typer.echo(f"empty     {found.empty:,} texts, predicted as what is likeliest without a text")
     rows = [
         [escaped(str(one.label)), *(number(100 * x) for x in (one.precision, one.recall, one.f1)), f"{one.support:,}"]
         for one in found.scores

@@ -205,7 +205,7 @@ def info(
     from nextword.tasks.saved import TaskModel
 
     opened: Any = TaskModel.load(model) if _is_task(model) else load(model)
-    described = describe(getattr(opened, "model", opened))
+    described = describe(opened if isinstance(opened, TaskModel) else opened.model)
     described["bytes"] = _size(model)
     if opened.pipeline is not None:
         described["text"] = opened.pipeline.config()

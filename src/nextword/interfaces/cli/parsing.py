@@ -184,12 +184,21 @@ def evaluate(
 def trace(file: Trees, *, out: Out = None) -> None:
     """How arc-standard transitions build the trees of a file: stack, buffer, transition and arc, step by step.
 
+    Trees whose arcs cross cannot be built so: they are left out and counted.
+
     Example: nextword parse trace trees.conllu
     """
+    from nextword.tasks.parse.projective import is_projective
     from nextword.tasks.parse.trace import steps
-    from nextword.text.conllu import read_conllu
+    from nextword.text.conllu import check_tree, read_conllu
 
-    _write(_tables(steps(sentence) for sentence in read_conllu(file)), out)
+    trees = read_conllu(file)
+    for sentence in trees:
+        check_tree(sentence)
+    kept = [sentence for sentence in trees if is_projective([word.head or 0 for word in sentence.words])]
+    _write(_tables(steps(sentence) for sentence in kept), out)
+    if len(kept) < len(trees):
+        note(f"left out, as their arcs cross: {len(trees) - len(kept):,} of {len(trees):,} trees")
 
 
 @parse.command()

@@ -68,7 +68,7 @@ class NetworkClassifier(TextClassifier):
             vectors=self.vectors,
             more=self.more_words,
             size=self.embedding_size,
-            seed=self.seed,
+            seed=self._training_settings().seed,
         )
 
     def _ids(self, texts: Sequence[str]) -> list[Array]:
@@ -85,6 +85,10 @@ class NetworkClassifier(TextClassifier):
 
     def _check_options(self) -> None:
         require_torch()
+        from nextword.neural.word_channels import CHANNELS
+
+        if self.channels not in (None, *CHANNELS):
+            raise UsageError(f"channels={self.channels!r}: expected one of {', '.join(CHANNELS)}")
         if self.channels not in (None, "random") and self.vectors is None:
             raise UsageError(f"channels={self.channels!r} needs word vectors; give a file of them with vectors")
         if self.channels == "random" and self.vectors is not None:

@@ -146,7 +146,7 @@ class RnnClassifier(NetworkClassifier):
             min_count=self.min_count,
             vectors=self.vectors,
             more=self.more_words,
-            seed=self.seed,
+            seed=self._training_settings().seed,
         )
 
     def _ids(self, texts: Sequence[str]) -> list[Array]:

@@ -31,6 +31,11 @@ class Weights:
 
     values: dict[str, float]
 
+    def __post_init__(self) -> None:
+        for name, value in self.values.items():
+            if not np.isfinite(value):
+                raise UsageError(f"the weight of {name} is {value}; give a finite number")
+
     def array(self, names: Sequence[str]) -> Array:
         """The weights of these features, (F,). Raises UsageError for a name that is not among them."""
         unknown = sorted(set(self.values) - set(names))
