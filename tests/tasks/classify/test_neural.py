@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
+import torch
 from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -176,6 +177,7 @@ def test_words_of_a_vector_file_mean_what_their_neighbours_do(method, channels, 
 
 def language_model(folder: Path, *, cell="lstm", scope="stream") -> Path:
     words = [*toy_vocabulary(3).words, "a", "warm", "cold", "day"]
+    torch.manual_seed(0)
     network = build(cell, {"embedding_size": 6, "hidden_size": 5, "layers": 2, "tied": True}, len(words), 1)
     model = NeuralModel(network, Vocabulary.from_words(words), scope=scope)
     LM(model, Pipeline(Normalizer(lowercase=True), WordTokenizer())).save(folder)
@@ -185,7 +187,8 @@ def language_model(folder: Path, *, cell="lstm", scope="stream") -> Path:
 @pytest.mark.parametrize(("cell", "scope", "first"), [("lstm", "stream", 2), ("gru", "sentence", 1)])
 def test_a_language_model_to_begin_with(cell, scope, first, tmp_path):
     start = language_model(tmp_path / "lm", cell=cell, scope=scope)
-    trained = RnnClassifier(**TINY[RnnClassifier], start=start, pooling="concat", tokenizer="char").fit(TEXTS, LABELS)
+    options = {**TINY[RnnClassifier], "epochs": 30, "patience": 30, "valid_share": 0.0}
+    trained = RnnClassifier(**options, start=start, pooling="concat", tokenizer="char").fit(TEXTS, LABELS)
     assert trained.vocabulary_.words[:7] == ["<unk>", "<s>", "</s>", "a", "warm", "cold", "day"]
     assert "dreadful" in trained.vocabulary_  # what the language model lacks is learnt
     assert trained.settings_["sizes"] == [5, 6]
