@@ -103,6 +103,18 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path):
     }  # fmt: skip
 
 
+def test_what_is_measured_is_drawn_on_an_axis_of_its_own(tmp_path, monkeypatch):
+    """Training is in nats, the measure an error rate, say: one axis for both would compare them."""
+    figure = pytest.importorskip("matplotlib.figure")
+    drawn = []
+    monkeypatch.setattr(figure.Figure, "legend", lambda self, **_: drawn.append(self))
+    train(Fit(SETTINGS), SETTINGS, directory=tmp_path)
+    for apart in (False, True):
+        assert metrics.plot(tmp_path, apart=apart).read_bytes().startswith(b"\x89PNG")
+    assert [len(one.axes) for one in drawn] == [1, 2]
+    assert [[line.get_label() for line in axes.lines] for axes in drawn[1].axes] == [["training"], ["validation"]]
+
+
 def test_patience_needs_something_to_measure():
     settings = replace(SETTINGS, patience=3)
     objective = Fit(settings)

@@ -131,8 +131,10 @@ def require_matplotlib() -> None:
         raise UsageError("a plot needs matplotlib; install it with: pip install 'nextword[plot]'")
 
 
-def plot(directory: str | Path, *, title: str = "Training", unit: str = "loss (nats per token)") -> Path:
+def plot(directory: str | Path, *, title: str = "Training", apart: bool = False) -> Path:
     """Draw the loss over the steps of a run from its metrics file; returns the PNG's path, in the same directory.
+
+    apart: what is measured on held-out data is no loss in nats, such as an error rate, and has an axis of its own.
 
     Raises UsageError where matplotlib is not installed or there is nothing to draw.
     """
@@ -145,13 +147,16 @@ def plot(directory: str | Path, *, title: str = "Training", unit: str = "loss (n
         raise UsageError(f"{directory}: has no {FILE} with anything to draw; train there first")
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    for name, label, style in (("loss", "training", "-"), ("valid_loss", "validation", "o-")):
+    other = axes.twinx() if apart else axes
+    for name, label, style, where in (("loss", "training", "C0-", axes), ("valid_loss", "validation", "C1o-", other)):
         points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
         if points:
-            axes.plot(*zip(*points, strict=True), style, label=label, markersize=3, linewidth=1.2)
-    axes.set(xlabel="step", ylabel=unit, title=title)
+            where.plot(*zip(*points, strict=True), style, label=label, markersize=3, linewidth=1.2)
+    axes.set(xlabel="step", ylabel="training: loss (nats)" if apart else "loss (nats per token)", title=title)
+    if apart:
+        other.set_ylabel("validation: what weights are kept by (lower is better)")
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="upper right", bbox_to_anchor=(1, 1), bbox_transform=axes.transAxes)
     picture = Path(directory) / PICTURE
     with durable.system_errors_named(picture, "written"), durable.temporary(Path(directory)) as file:
         with file.open("xb") as stream:

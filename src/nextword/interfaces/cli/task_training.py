@@ -35,7 +35,7 @@ class TaskRun(NamedTuple):
         if self.plot:
             from nextword.neural.metrics import plot
 
-            note(f"wrote {plot(self.options['directory'], title=self.title, unit='loss')}")
+            note(f"wrote {plot(self.options['directory'], title=self.title, apart=True)}")
 
 
 @dataclass(frozen=True)

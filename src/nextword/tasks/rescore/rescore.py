@@ -22,7 +22,7 @@ from nextword.tasks.rescore.errors import (
 )
 from nextword.tasks.rescore.formats import write_nbest
 from nextword.tasks.rescore.scoring import ScoredLists, Weights
-from nextword.tasks.rescore.tune import chosen, minimum_error_weights, standard_scale
+from nextword.tasks.rescore.tune import minimum_error_weights, standard_scale
 from nextword.types import Array
 
 LEAST_LISTS = 20
@@ -101,8 +101,3 @@ def hypothesis_errors(scored: ScoredLists, references: Sequence[str], *, unit: E
         raise UsageError(f"{len(references)} references for {len(scored.lists)} lists; give one for each list")
     repeated = [text for text, size in zip(references, scored.lists.sizes, strict=True) for _ in range(size)]
     return line_errors(repeated, [one.text for one in scored.lists.hypotheses], unit=unit)[0]
-
-
-def best_rows(scored: ScoredLists, weights: Weights) -> Array:
-    """The row of each list's best hypothesis, (L,)."""
-    return chosen(scored.features, scored.offsets, weights.array(scored.names))
