@@ -4,6 +4,7 @@
 vector that remembers every token it has read. Their fast paths are computed otherwise than by stepping.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -64,6 +65,9 @@ class BigramTable:
     def select(self, state: Array, rows: Ids_R) -> Array:
         return state[rows]
 
+    def join(self, states: Sequence[Array]) -> Array:
+        return np.concatenate(states)
+
     def token_log_probs(self, tokens: Ids_BT, state: Array | None = None) -> tuple[Float_BT, Array]:
         first = self.start(len(tokens)) if state is None else state
         before = np.concatenate([first[:, None], tokens], axis=1)
@@ -103,6 +107,9 @@ class DecayingVotes:
 
     def select(self, state: Array, rows: Ids_R) -> Array:
         return state[rows]
+
+    def join(self, states: Sequence[Array]) -> Array:
+        return np.concatenate(states)
 
     def token_log_probs(self, tokens: Ids_BT, state: Array | None = None) -> tuple[Float_BT, Array]:
         batch, time = tokens.shape

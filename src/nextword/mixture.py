@@ -79,6 +79,10 @@ class Mixture:
         """Rows of each member's state, reordered or repeated."""
         return tuple(model.select(part, rows) for model, part in zip(self.models, state, strict=True))
 
+    def join(self, states: Sequence[State]) -> State:
+        """The rows of all the states, in order, member by member."""
+        return tuple(m.join(parts) for m, parts in zip(self.models, zip(*states, strict=True), strict=True))
+
     def token_log_probs(self, tokens: Ids_BT, state: State | None = None) -> tuple[Float_BT, State]:
         """Log-probability of each token in its row, (B, T) nats, and the state after; -1 scores 0."""
         before = (None,) * len(self.models) if state is None else state

@@ -3,7 +3,7 @@
 Everything in ``tasks/`` is written against ``LanguageModel`` alone; a family adds no method that a task needs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -40,6 +40,10 @@ class LanguageModel(Protocol[State]):
 
     def select(self, state: State, rows: Ids_R) -> State:
         """The state whose row i is row ``rows[i]`` of ``state``: reorder, drop or repeat rows."""
+        ...
+
+    def join(self, states: Sequence[State]) -> State:
+        """The state whose rows are those of ``states``, one or more, in order; rows may have read unequal numbers."""
         ...
 
     def token_log_probs(self, tokens: Ids_BT, state: State | None = None) -> tuple[Float_BT, State]:
@@ -91,14 +95,16 @@ def check_language_model(
     arithmetic, 1e-4 for float32). tokens: (B, T) ids, -1 at the ends of rows; drawn at random from ``seed`` if not
     given, ``<unk>`` and ``</s>`` among them. reload: saves a model and loads it back; its answers must be equal.
 
-    Checked: rows normalise and ``<s>`` is impossible; the fast path equals stepping; ``advance``, ``select`` and
-    ``token_log_probs`` leave their input valid; ``select`` commutes with ``log_probs``; a row alone equals that row in
-    a batch; a split sequence equals the whole one; a sentence model forgets at ``</s>``, and what lies further back
+    Checked: rows normalise and ``<s>`` is impossible; the fast path equals stepping; ``advance``, ``select``,
+    ``join`` and ``token_log_probs`` leave their input valid; ``select`` commutes with ``log_probs``; a row alone equals
+    that row in a batch, also when rows that have read unequal numbers of tokens are joined and read on; a split
+    sequence equals the whole one; a sentence model forgets at ``</s>``, and what lies further back
     than its ``context_length``; a reloaded model gives equal arrays.
     """
     drawn = _random_tokens(lm.vocabulary, seed) if tokens is None else np.asarray(tokens, dtype=np.int32)
     _check_steps(lm, drawn, tolerance)
     _check_rows(lm, drawn, tolerance)
+    _check_joining(lm, drawn, tolerance)
     if lm.scope == "sentence":
         _check_forgetting(lm, drawn, tolerance)
     if reload is not None:
@@ -145,6 +151,30 @@ def _check_rows(lm: LanguageModel[Any], tokens: Ids_BT, tolerance: float) -> Non
     for row in range(batch):
         alone = lm.log_probs(lm.advance(lm.start(1), tokens[row : row + 1]))
         _same("one row alone", alone, full[row : row + 1], tolerance, tokens[row : row + 1])
+
+
+def _check_joining(lm: LanguageModel[Any], tokens: Ids_BT, tolerance: float) -> None:
+    """Rows joined after they have read unequal numbers of tokens give what each gives alone, then and after more."""
+    batch, time = tokens.shape
+    if not batch:
+        return
+    heads = [tokens[row : row + 1, : time * (row + 1) // batch] for row in range(batch)]
+    tails = np.roll(tokens, 1, axis=0)  # each row goes on with the tokens of another
+    alone = [lm.advance(lm.start(1), head) for head in heads]
+    before = _stacked(lm, alone)
+    joined = lm.join([lm.join(alone[:1]), lm.join(alone[1:])] if batch > 1 else alone)
+    _same("join against each row alone", lm.log_probs(joined), before, tolerance, tokens)
+    after = lm.advance(joined, tails)
+    _same("log_probs after join (an old state changed)", _stacked(lm, alone), before, 0.0, tokens)
+    ends = [lm.advance(state, tail[None]) for state, tail in zip(alone, tails, strict=True)]
+    _same("advance after join", lm.log_probs(after), _stacked(lm, ends), tolerance, tokens)
+    scores, _ = lm.token_log_probs(tails, joined)
+    own = [lm.token_log_probs(tail[None], state)[0] for state, tail in zip(alone, tails, strict=True)]
+    _same("token_log_probs after join", scores, np.concatenate(own), tolerance, tokens)
+
+
+def _stacked(lm: LanguageModel[Any], states: Sequence[Any]) -> Float_BV:
+    return np.concatenate([lm.log_probs(state) for state in states])
 
 
 def _check_forgetting(lm: LanguageModel[Any], tokens: Ids_BT, tolerance: float) -> None:

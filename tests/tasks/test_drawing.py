@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextword.tasks import drawing
-from nextword.tasks.drawing import draw_tokens
+from nextword.tasks.drawing import RowSettings, draw_rows, draw_tokens
 from nextword.tasks.generate import generate
 from nextword.tasks.sampling import Sampling, draw
 from nextword.types import Array
@@ -60,6 +60,28 @@ def test_the_same_tokens_as_the_definition(sampling: Sampling, dtype: Any) -> No
         found = draw_tokens(log_probs, uniforms, sampling, forbidden)
         assert found.dtype == np.int32
         assert found.tolist() == readable(log_probs, uniforms, sampling, forbidden)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_that_are_sampled_each_in_its_own_way(dtype: Any) -> None:
+    """As each alone, with what its bias makes of it; by several threads as by one."""
+    batch, size = 200, 9000
+    log_probs = rows(4, batch, size, 2.0, dtype)
+    random = np.random.default_rng(5)
+    uniforms, forbidden = random.random(batch), np.array([0, 8], dtype=np.int32)
+    samplings = [SAMPLINGS[i % len(SAMPLINGS)] for i in range(batch)]
+    biases = [
+        None if b % 3 else {int(i): float(random.choice([-np.inf, -3.0, 5.5])) for i in random.integers(size, size=b)}
+        for b in range(batch)
+    ]
+    settings = RowSettings.of(samplings, biases)
+    found = draw_rows(log_probs, uniforms, settings, forbidden)
+    assert draw_rows(log_probs, uniforms, settings, forbidden, threads=3).tolist() == found.tolist()
+    for b in range(batch):
+        row = log_probs[b].astype(np.float64)
+        for token, nats in (biases[b] or {}).items():
+            row[token] += nats
+        assert [found[b]] == readable(row[None], uniforms[b : b + 1], samplings[b], forbidden)
 
 
 @given(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nextword.errors import TrainingError, UsageError
 from nextword.neural.distributed import Group
-from nextword.neural.metrics import Watch
+from nextword.neural.metrics import Record, Watch
 from nextword.neural.network import Network, State
 from nextword.neural.objective import Measured, Objective
 from nextword.neural.place import Report, perplexity
@@ -31,6 +31,7 @@ def train_network(
     identity: Json | None = None,
     tensorboard: bool = False,
     watch: Watch | None = None,
+    record: Record | None = None,
 ) -> Report:
     """Train a network in place; it ends in evaluation mode with the weights that did best on the validation text.
 
@@ -46,6 +47,7 @@ def train_network(
         identity=identity,
         tensorboard=tensorboard,
         watch=watch,
+        record=record,
     )
 
 

@@ -75,14 +75,25 @@ class Status(NamedTuple):
 
 
 Watch = Callable[[Status], None]
+Record = Callable[[Json], None]  # is given what would be the lines of ``metrics.jsonl``
 
 
 class Metrics:
     """The metrics file of a run in ``directory``, and its TensorBoard if it is wanted; None keeps nothing."""
 
-    def __init__(self, directory: Path | None, *, tensorboard: bool = False, resume_at: int | None = None):
-        """resume_at: keep the lines up to that step. Raises UsageError where TensorBoard is not installed."""
-        self._file = None
+    def __init__(
+        self,
+        directory: Path | None,
+        *,
+        tensorboard: bool = False,
+        resume_at: int | None = None,
+        record: Record | None = None,
+    ):
+        """resume_at: keep the lines up to that step. record: is called with each line, whether or not it is kept.
+
+        Raises UsageError where TensorBoard is not installed.
+        """
+        self._file, self._record = None, record
         self._board: Any = None
         if directory is None:
             return
@@ -100,6 +111,8 @@ class Metrics:
 
     def write(self, line: Json) -> None:
         """Add a line, and its figures to TensorBoard."""
+        if self._record is not None:
+            self._record(_finite(line))
         if self._file is not None:
             with durable.system_errors_named(Path(self._file.name), "written"):
                 self._file.write(_line(line))
@@ -166,8 +179,12 @@ def plot(directory: str | Path, *, title: str = "Training", apart: bool = False)
 
 
 def _line(values: Json) -> str:
-    finite = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in values.items()}
-    return json.dumps(finite, allow_nan=False) + "\n"
+    return json.dumps(_finite(values), allow_nan=False) + "\n"
+
+
+def _finite(values: Json) -> Json:
+    """The same, null where a figure is infinite or undefined."""
+    return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in values.items()}
 
 
 def _summary_writer(directory: Path, purge_step: int | None) -> Any:

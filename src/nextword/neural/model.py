@@ -3,6 +3,7 @@
 B rows, T tokens, V ids, H hidden units. A state is the hidden state that predicts the next token, and the network's.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from nextword.errors import UsageError
 from nextword.neural.families import build
 from nextword.neural.network import Network
 from nextword.neural.quantize import Weights, compress, expand
-from nextword.neural.reading import NeuralState, Take, read_sentences, read_stream, select, start
+from nextword.neural.reading import NeuralState, Take, join, read_sentences, read_stream, select, start
 from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Float_BT, Float_BV, Ids_BT, Ids_R, Json
 
@@ -97,6 +98,11 @@ class NeuralModel:
         """Rows of the state, reordered or repeated."""
         with torch.inference_mode():
             return select(state, torch.from_numpy(np.array(rows, dtype=np.int64)).to(state.hidden.device))
+
+    def join(self, states: Sequence[NeuralState]) -> NeuralState:
+        """The rows of all the states, in order; a transformer's caches are made equally long."""
+        with torch.inference_mode():
+            return join(self.network, states)
 
     def token_log_probs(self, tokens: Ids_BT, state: NeuralState | None = None) -> tuple[Float_BT, NeuralState]:
         """Log-probability of each token in its row, (B, T) nats, and the state after; -1 scores 0."""

@@ -11,7 +11,7 @@ B rows, T tokens, S tokens in the cache, V ids.
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from nextword.errors import StoreError, UsageError
 from nextword.neural.device import choose_device
@@ -117,6 +118,10 @@ class PretrainedModel:
     def select(self, state: CacheState, rows: Ids_R) -> CacheState:
         """Rows of the state, reordered or repeated."""
         return _select(state, torch.as_tensor(np.array(rows, dtype=np.int64), device=state.logits.device))
+
+    def join(self, states: Sequence[CacheState]) -> CacheState:
+        """The rows of all the states, in order; the shorter caches are filled up in front."""
+        return _joined(states)
 
     def token_log_probs(self, tokens: Ids_BT, state: CacheState | None = None) -> tuple[Float_BT, CacheState]:
         """Log-probability of each token in its row, (B, T) nats, and the state after; -1 scores 0."""
@@ -268,6 +273,20 @@ def _select(state: CacheState, rows: Tensor) -> CacheState:
     layers = tuple((keys.index_select(0, rows), values.index_select(0, rows)) for keys, values in state.layers)
     chosen = (part.index_select(0, rows) for part in (state.tokens, state.lengths, state.logits))
     return CacheState(layers, *chosen)
+
+
+def _joined(states: Sequence[CacheState]) -> CacheState:
+    """Rows end together, so what fills a shorter cache comes first, where ``lengths`` hides it."""
+    longest = max(state.tokens.shape[1] for state in states)
+
+    def cat(parts: Iterable[Tensor], *after: int) -> Tensor:
+        gaps = (longest - state.tokens.shape[1] for state in states)
+        return torch.cat([functional.pad(part, (*after, gap, 0)) for part, gap in zip(parts, gaps, strict=True)])
+
+    by_layer = (zip(*layer, strict=True) for layer in zip(*(state.layers for state in states), strict=True))
+    layers = tuple((cat(keys, 0, 0), cat(values, 0, 0)) for keys, values in by_layer)
+    lengths, logits = torch.cat([state.lengths for state in states]), torch.cat([state.logits for state in states])
+    return CacheState(layers, cat(state.tokens for state in states), lengths, logits)
 
 
 def _ends_together(held: int, gaps: Tensor, size: int) -> Tensor:

@@ -4,7 +4,7 @@ What the hidden states are good for is the caller's: ``take`` is called with tho
 and the tokens' places in the flattened B x T array, (N,), until every token has had its turn.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +38,12 @@ class _Piece(NamedTuple):
 def select(state: NeuralState, rows: Tensor) -> NeuralState:
     """The state whose row i is row ``rows[i]``."""
     return NeuralState(state.hidden.index_select(0, rows), networks.select(state.network, rows))
+
+
+def join(network: Network, states: Sequence[NeuralState]) -> NeuralState:
+    """The state whose rows are those of the states, in order."""
+    hidden = torch.cat([state.hidden for state in states])
+    return NeuralState(hidden, network.join([state.network for state in states]))
 
 
 def start(network: Network, first: int, batch: int) -> NeuralState:
@@ -93,8 +99,7 @@ def _read_last(
     begins = np.where(ended, tokens.shape[1] - ends[:, ::-1].argmax(axis=1), 0)
     lengths = (tokens >= 0).sum(axis=1)
     rows = torch.from_numpy(np.where(ended, batch, np.arange(batch))).to(begin.hidden.device)
-    hidden = torch.cat([before.hidden, begin.hidden])
-    state = select(NeuralState(hidden, network.join([before.network, begin.network])), rows)
+    state = select(join(network, [before, begin]), rows)
     pieces = [_Piece(row, int(begins[row]), int(lengths[row])) for row in range(batch)]
     ids, places = _padded(tokens, pieces)
     return _read(network, ids, state, lengths - begins, places, take)

@@ -259,6 +259,10 @@ class ReferenceModel:
         """Rows of h."""
         return np.asarray(state[rows])
 
+    def join(self, states: Sequence[Array]) -> Array:
+        """The rows of all the states, in order."""
+        return np.concatenate(states)
+
     def token_log_probs(self, tokens: Ids_BT, state: Array | None = None) -> tuple[Float_BT, Array]:
         """Log-probability of each token, (B, T) nats, and h after the last."""
         current, scores = self.start(len(tokens)) if state is None else state, np.zeros(tokens.shape)

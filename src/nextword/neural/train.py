@@ -14,7 +14,7 @@ from nextword.errors import TrainingError, UsageError
 from nextword.neural.embeddings import load_embeddings
 from nextword.neural.families import build, settings_of
 from nextword.neural.language import train_network
-from nextword.neural.metrics import Watch
+from nextword.neural.metrics import Record, Watch
 from nextword.neural.model import NeuralModel, Scope
 from nextword.neural.network import Network
 from nextword.neural.place import Report
@@ -83,10 +83,11 @@ def train_on_tokens(
     resume: bool = False,
     tensorboard: bool = False,
     watch: Watch | None = None,
+    record: Record | None = None,
 ) -> Trained:
     """As ``train_neural``, on token ids, (1 + T,): ``</s>`` before the first sentence and at the end of each.
 
-    embeddings: a file in the word2vec text format to begin with. directory, resume, tensorboard, watch: see
+    embeddings: a file in the word2vec text format to begin with. directory, resume, tensorboard, watch, record: see
     ``train_network``. Raises what that does, and UsageError for settings that do not suit the network.
     """
     chosen = settings_for(kind, network or {}, settings)
@@ -105,6 +106,7 @@ def train_on_tokens(
         identity=identity,
         tensorboard=tensorboard,
         watch=watch,
+        record=record,
     )
     scope: Scope = "sentence" if chosen.mode == "sentence" else "stream"
     return Trained(NeuralModel(made, vocabulary, scope=scope), report, chosen)

@@ -19,7 +19,7 @@ from nextword.neural.checkpoint import Checkpoint
 from nextword.neural.device import choose_device, choose_precision, set_threads
 from nextword.neural.distributed import Group, joined, own_device
 from nextword.neural.interrupts import Interrupts
-from nextword.neural.metrics import Metrics, Status, Watch
+from nextword.neural.metrics import Metrics, Record, Status, Watch
 from nextword.neural.network import State, detach
 from nextword.neural.objective import Objective, TrainingBatch
 from nextword.neural.optimizer import Average, Optimizer
@@ -41,12 +41,14 @@ def train(
     identity: Json | None = None,
     tensorboard: bool = False,
     watch: Watch | None = None,
+    record: Record | None = None,
 ) -> Report:
     """Train an objective's module in place; it ends in evaluation mode with the weights that measured best.
 
     directory: where checkpoints and metrics are kept, or None. resume: go on from the checkpoint there; a run that is
     finished is not begun again. identity: what else must be the same then. watch: called with a Status as the run goes
-    on. Started by ``torchrun``, each process computes its rows of every batch, and the first writes.
+    on; record: with each line of metrics, kept or not. Started by ``torchrun``, each process computes its rows of every
+    batch, and the first writes.
 
     PyTorch's random states are left as they were. Raises UsageError for settings that do not suit, TrainingError if the
     loss is not finite or a checkpoint does not fit, StoreError if one cannot be written or read. Ctrl-C and SIGTERM
@@ -64,7 +66,8 @@ def train(
                 return finished
             run.watch, run.interrupts = watch, interrupts
             folder = None if directory is None or not group.first else Path(directory)
-            run.metrics = Metrics(folder, tensorboard=tensorboard, resume_at=run.place.step if resume else None)
+            resume_at = run.place.step if resume else None
+            run.metrics = Metrics(folder, tensorboard=tensorboard, resume_at=resume_at, record=record)
             return run.train()
         finally:
             run.close()

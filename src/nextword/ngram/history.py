@@ -1,6 +1,7 @@
 """What every n-gram language model does alike: its state is the last words, and it scores streams of ids."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -61,6 +62,10 @@ class HistoryModel(ABC):
     def select(self, state: Ids_BT, rows: Ids_R) -> Ids_BT:
         """Rows of the state, reordered or repeated."""
         return np.asarray(state[rows])
+
+    def join(self, states: Sequence[Ids_BT]) -> Ids_BT:
+        """The rows of all the states, in order."""
+        return np.concatenate(states)
 
     def token_log_probs(self, tokens: Ids_BT, state: Ids_BT | None = None) -> tuple[Float_BT, Ids_BT]:
         """Log-probability of each token in its row, (B, T) nats, and the state after; -1 scores 0."""

@@ -3,7 +3,13 @@
 A row's weights exp((log_prob - max) / temperature) are laid beside it (``e``), what is forbidden or cut gets the weight
 0, and the token is found by walking the weights' running sum. Everything is float64, so that a
 uniform number falls between two tokens where it falls in ``sampling.draw``: the same seed gives the same text.
+Rows may be sampled each in its own way, and have biases of their own, as requests that are served together do.
 """
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -11,7 +17,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from nextword.tasks.sampling import Sampling
-from nextword.types import Float_BV, Float_T, Ids_T
+from nextword.types import Array, Float_BV, Float_T, Ids_T
 
 _BLOCK = 512  # weights summed together: the walk goes over blocks, then over the weights of one
 _LARGEST = float(np.finfo(np.float64).max)
@@ -20,6 +26,38 @@ _LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10  # the
 _ROUND = 6755399441055744.0  # 1.5 * 2**52: added to a small number, it leaves the nearest integer in the low bits
 _LANES = 32
 _BINS, _PER_NAT = 1024, 16.0  # a nucleus is found by bins of log-probability
+_WORTH_A_THREAD = 1 << 18  # numbers in rows below which another thread would not pay for itself
+
+
+class RowSettings(NamedTuple):
+    """How each of B rows is sampled: arrays (B,), where 0, 1.0 and 0.0 leave all; a scale of inf is greedy.
+
+    Row b has ``bias_nats[ends[b] : ends[b + 1]]`` added to the log-probabilities of those ``bias_ids``.
+    """
+
+    scales: Float_T
+    top_ks: Array
+    top_ps: Float_T
+    min_ps: Float_T
+    ends: Array
+    bias_ids: Ids_T
+    bias_nats: Float_T
+
+    @classmethod
+    def of(
+        cls, samplings: Sequence[Sampling], biases: Sequence[Mapping[int, float] | None] | None = None
+    ) -> "RowSettings":
+        """samplings: one a row. biases: nats by id, one a row, none if None; -inf forbids an id to that row."""
+        added = [bias or {} for bias in biases] if biases is not None else [{}] * len(samplings)
+        return cls(
+            np.array([_scale(one.temperature) for one in samplings], dtype=np.float64),
+            np.array([one.top_k or 0 for one in samplings], dtype=np.int64),
+            np.array([one.top_p or 1.0 for one in samplings], dtype=np.float64),
+            np.array([one.min_p or 0.0 for one in samplings], dtype=np.float64),
+            np.cumsum([0, *map(len, added)], dtype=np.int64),
+            np.array([i for bias in added for i in bias], dtype=np.int32),
+            np.array([nats for bias in added for nats in bias.values()], dtype=np.float64),
+        )
 
 
 def draw_tokens(log_probs: Float_BV, uniforms: Float_T, sampling: Sampling, forbidden: Ids_T) -> Ids_T:
@@ -28,11 +66,36 @@ def draw_tokens(log_probs: Float_BV, uniforms: Float_T, sampling: Sampling, forb
     forbidden: ids never drawn, (F,). Equals ``draw(sampling(allowed), uniforms)`` on the rows without them. A row that
     is no distribution, as a damaged model may give, gets any of its tokens or -1.
     """
+    return draw_rows(log_probs, uniforms, RowSettings.of([sampling] * len(log_probs)), forbidden)
+
+
+def draw_rows(
+    log_probs: Float_BV, uniforms: Float_T, settings: RowSettings, forbidden: Ids_T, *, threads: int = 1
+) -> Ids_T:
+    """As ``draw_tokens``, each row with its own settings, which say how many rows there are; threads share the rows."""
     tokens = np.empty(len(log_probs), dtype=np.int32)
-    scale = np.inf if sampling.temperature == 0 else min(1 / max(sampling.temperature, 1e-308), _LARGEST)
-    cuts = sampling.top_k or 0, sampling.top_p or 1.0, sampling.min_p or 0.0
-    _draw_rows(np.ascontiguousarray(log_probs), uniforms, forbidden, scale, *cuts, tokens)
+    log_probs = np.ascontiguousarray(log_probs)
+    parts = min(threads, max(1, log_probs.size // _WORTH_A_THREAD))
+    cuts = [len(tokens) * i // parts for i in range(parts + 1)]
+
+    def draw(begin: int, end: int) -> None:
+        _draw_rows(log_probs, uniforms, *settings, forbidden, begin, end, tokens)
+
+    others = [_pool().submit(draw, begin, end) for begin, end in zip(cuts[1:-1], cuts[2:], strict=True)]
+    draw(cuts[0], cuts[1])
+    for other in others:
+        other.result()
     return tokens
+
+
+def _scale(temperature: float) -> float:
+    """What log-probabilities are multiplied by; inf is greedy."""
+    return np.inf if temperature == 0 else min(1 / max(temperature, 1e-308), _LARGEST)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="drawing")
 
 
 @intrinsic
@@ -75,30 +138,50 @@ def _exp(x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _draw_rows(log_probs, uniforms, forbidden, scale, top_k, top_p, min_p, tokens) -> None:  # type: ignore[no-untyped-def]
-    """Into ``tokens``, (B,): a token for each row of ``log_probs``, (B, V). Options that leave all: 0, 1.0 and 0.0."""
-    size = log_probs.shape[1]
-    e = np.empty(size)
-    for b in range(len(log_probs)):
-        row, largest = log_probs[b], _largest(log_probs[b])
-        if (row[forbidden] == largest).any():
-            row = row.copy()
-            row[forbidden] = -np.inf
-            largest = _largest(row)
-        if not np.isfinite(largest):  # all is forbidden, or a damaged model's numbers
-            tokens[b] = -1
-        elif scale == np.inf:
-            tokens[b] = _first(row, largest)
+def _draw_rows(  # type: ignore[no-untyped-def]
+    log_probs, uniforms, scales, top_ks, top_ps, min_ps, ends, bias_ids, bias_nats, forbidden, begin, end, tokens
+) -> None:
+    """Into ``tokens[begin:end]``: a token for each of those rows of ``log_probs``, (B, V)."""
+    e = np.empty(log_probs.shape[1])
+    for b in range(begin, end):
+        cuts = scales[b], top_ks[b], top_ps[b], min_ps[b]
+        ids, nats = bias_ids[ends[b] : ends[b + 1]], bias_nats[ends[b] : ends[b + 1]]
+        if len(ids):
+            tokens[b] = _draw(_biased(log_probs[b], ids, nats), uniforms[b], cuts, forbidden, e)
         else:
-            _weigh(row, largest, scale, e)
-            e[forbidden] = 0.0
-            if 0 < top_k < size:
-                _keep_best(row, largest, e, (e > 0).astype(np.float64), float(top_k))
-            if top_p < 1:
-                _keep_best(row, largest, e, e.copy(), top_p * _sum(e))
-            if min_p > 0:
-                _keep_min_p(e, min_p)
-            tokens[b] = _invert(e, uniforms[b])
+            tokens[b] = _draw(log_probs[b], uniforms[b], cuts, forbidden, e)
+
+
+@njit(cache=True, nogil=True)
+def _biased(row, ids, nats):  # type: ignore[no-untyped-def]
+    shifted = row.astype(np.float64)
+    for i in range(len(ids)):
+        shifted[ids[i]] += nats[i]
+    return shifted
+
+
+@njit(cache=True, nogil=True)
+def _draw(row, uniform, cuts, forbidden, e):  # type: ignore[no-untyped-def]
+    """A token of one row, (V,). e: (V,) to work in."""
+    scale, top_k, top_p, min_p = cuts
+    largest = _largest(row)
+    if (row[forbidden] == largest).any():
+        row = row.copy()
+        row[forbidden] = -np.inf
+        largest = _largest(row)
+    if not np.isfinite(largest):  # all is forbidden, or a damaged model's numbers
+        return -1
+    if scale == np.inf:
+        return _first(row, largest)
+    _weigh(row, largest, scale, e)
+    e[forbidden] = 0.0
+    if 0 < top_k < len(row):
+        _keep_best(row, largest, e, (e > 0).astype(np.float64), float(top_k))
+    if top_p < 1:
+        _keep_best(row, largest, e, e.copy(), top_p * _sum(e))
+    if min_p > 0:
+        _keep_min_p(e, min_p)
+    return _invert(e, uniform)
 
 
 @njit(cache=True, nogil=True)
