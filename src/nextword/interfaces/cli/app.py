@@ -11,6 +11,7 @@ from nextword.interfaces.cli import (
     comparing,
     converting,
     counting,
+    explaining,
     filtering,
     generating,
     measuring,
@@ -21,6 +22,7 @@ from nextword.interfaces.cli import (
     quantizing,
     rescoring,
     scoring,
+    serving,
     spelling,
     tagging,
     training,
@@ -76,8 +78,10 @@ app.command("convert")(converting.convert)
 app.command("quantize")(quantizing.quantize)
 app.command("filter")(filtering.filter_)
 app.command("rescore")(rescoring.rescore)
+app.command("explain")(explaining.explain)
 app.command("choose")(choosing.choose)
 app.command("spell")(spelling.spell)
+app.command("serve")(serving.serve)
 app.add_typer(classifying.classify, name="classify")
 app.add_typer(tagging.tag, name="tag")
 app.add_typer(translating.translate, name="translate")

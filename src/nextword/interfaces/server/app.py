@@ -1,14 +1,57 @@
 """The web application: the completions API and the page, over the models that are served."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 
+from nextword import __version__
 from nextword.interfaces.explorer import compare, inside, page, why
+from nextword.interfaces.server import cards, completions, failures, metrics, tokens
+from nextword.interfaces.server.codec import Codec
+from nextword.interfaces.server.limits import Gate, Limits
+from nextword.interfaces.server.metrics import Metrics, Observer
 from nextword.interfaces.server.models import Models
+from nextword.interfaces.server.schemas import LIMITS
+from nextword.interfaces.server.security import Access, Guard
+
+_ABOUT = "Language models behind the completions API, and a page where one can look inside."
+_STATUSES = (400, 401, 403, 404, 408, 413, 421, 422, 429, 503)
 
 
-def create_app(models: Models) -> FastAPI:
-    """The application; its routes reach the models through their engines alone."""
-    app = FastAPI(title="nextword", docs_url=None, redoc_url=None)
+def create_app(models: Models, *, access: Access | None = None, limits: Limits = LIMITS) -> FastAPI:
+    """The application; its routes reach the models through their engines alone, which it starts and closes."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        for one in models:
+            one.engine.start()
+        yield
+        await close(app, models)
+
+    app = FastAPI(
+        title="nextword", version=__version__, summary=_ABOUT, docs_url=None, redoc_url=None, lifespan=lifespan,
+        default_response_class=failures.Answer,
+    )  # fmt: skip
+    app.state.closing = False
+    counts = Metrics()
+    codecs = {one.name: Codec(one.lm) for one in models}
+    app.include_router(metrics.router(models, counts, app))
+    app.include_router(cards.router(models))
+    app.include_router(completions.router(models, codecs, counts))
+    app.include_router(tokens.router(models, codecs))
     for part in (page, why, inside, compare):
-        app.include_router(part.router(models))
+        app.include_router(part.router(models), responses=failures.documented(*_STATUSES))
+    failures.register(app)
+    app.add_middleware(Gate, limits=limits)
+    app.add_middleware(Guard, access=access or Access())
+    app.add_middleware(Observer, metrics=counts)
     return app
+
+
+async def close(app: FastAPI, models: Models, grace: float = 8.0) -> None:
+    """Refuse what is new, finish what runs within ``grace`` seconds, refuse the rest; a second call does nothing."""
+    if not app.state.closing:
+        app.state.closing = True
+        await asyncio.gather(*(one.engine.close(grace) for one in models))

@@ -1,112 +1,129 @@
 """One model at work for many requests: a thread of its own, in which requests that wait together run as one batch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
-import numpy as np
-
+from nextword.errors import UsageError
+from nextword.interfaces.server.tickets import Call, Generating, Scoring, Ticket
+from nextword.interfaces.server.wishes import Busy, Late, Scored, Token, Wish, check_top, check_wish
+from nextword.interfaces.server.worker import Worker
 from nextword.lm import LM
-from nextword.tasks.generate import stream
-from nextword.tasks.next import check_ids, top_indices
-from nextword.tasks.sampling import Sampling
-from nextword.types import Array, Float_T, Ids_T
+from nextword.model import LanguageModel
+from nextword.tasks.next import check_ids
+from nextword.types import Ids_T
+
+__all__ = ["Busy", "Engine", "Late", "Scored", "Token", "Wish"]
 
 Result = TypeVar("Result")
-
-
-class Busy(Exception):
-    """The queue is full, or the engine is closing: come again later."""
-
-
-class Late(Exception):
-    """A request took longer than its time limit."""
-
-
-class Token(NamedTuple):
-    """One token of one sample. log_prob: nats, of the model as it is, before any sampler; likeliest first in ``top``."""
-
-    sample: int
-    id: int
-    log_prob: float
-    top_ids: Ids_T
-    top_log_probs: Float_T
-
-
-class Scored(NamedTuple):
-    """Log-probability of each token given those before it, (T,) nats, and the ``top`` likeliest there, (T, k)."""
-
-    log_probs: Float_T
-    top_ids: Array
-    top_log_probs: Array
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is to be generated. samples: how many texts. bias: nats added to the logits of ids before the samplers.
-
-    top: how many of the likeliest tokens to give beside each. stop_at_end: ``</s>`` ends a text (it is emitted).
-    """
-
-    prompt: Sequence[int]
-    sampling: Sampling = Sampling()
-    max_tokens: int = 16
-    samples: int = 1
-    seed: int | None = None
-    top: int = 0
-    bias: Mapping[int, float] | None = None
-    stop_at_end: bool = True
+_LOOK = 0.01  # seconds between two looks whether the thread has ended
 
 
 class Engine:
-    """``generate``, ``score`` and ``run`` raise Busy when the queue is full, Late past the time limit."""
+    """Requests of one event loop, or of several, to one model.
+
+    slots: texts that are written at once. queue: requests that may wait. time_limit: seconds for a request, from when
+    it comes until its last token. ``generate``, ``score`` and ``run`` raise Busy when the queue is full or the engine
+    is closed, Late past the time limit, a NextwordError for what the model cannot do, and what a call of it raises.
+    """
 
     def __init__(self, lm: LM, *, slots: int = 64, queue: int = 256, time_limit: float = 60.0):
         self.lm, self.slots, self.queue, self.time_limit = lm, slots, queue, time_limit
-        self._thread = ThreadPoolExecutor(max_workers=1)
-        self.waiting = self.running = 0
+        self._worker = Worker(lm.model, slots)
+        self._open: set[Ticket] = set()
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return self._worker.waiting
+
+    @property
+    def running(self) -> int:
+        """Calls and scored texts under way, and texts that are written."""
+        return self._worker.running
 
     def start(self) -> None:
-        """Begin to work; called in the event loop's thread."""
+        """Begin to work; a first request does it too."""
+        if not self._worker.is_alive() and not self._closed:
+            self._worker.start()
 
     async def close(self, grace: float = 10.0) -> None:
-        """Take nothing more, finish what runs within ``grace`` seconds, refuse the rest."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Take nothing more, finish what can be finished within ``grace`` seconds, refuse the rest with Busy."""
+        self._closed = True
+        self._worker.close()
+        end = time.monotonic() + grace
+        while self._open and time.monotonic() < end:
+            await asyncio.sleep(_LOOK)
+        for ticket in list(self._open):
+            ticket.fail(Busy("the server is closing; send the request again later"))
+            self._worker.withdraw(ticket)
+        end = time.monotonic() + 1  # a call under way is waited for, but not for long
+        while self._worker.is_alive() and time.monotonic() < end:
+            await asyncio.sleep(_LOOK)
 
     async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """A call that only reads the model, in the engine's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        result: Result = await self._answer(Call(partial(function, *arguments)))
+        return result
 
     async def score(self, ids: Sequence[int] | Ids_T, *, top: int = 0) -> Scored:
         """Score the ids after ``<s>``; see ``Scored``."""
-        return await self.run(self._score, ids, top)
+        check_top(top)
+        tokens = check_ids(self.lm.model.vocabulary, ids)
+        if isinstance(self.lm.model, LanguageModel):
+            scored: Scored = await self._answer(Scoring(tokens, top))
+            return scored
+        if top:
+            raise UsageError(_no_language_model(self.lm))
+        log_probs, _ = await self.run(self.lm.model.token_log_probs, tokens[None])
+        return Scoring(tokens, top).scored._replace(log_probs=log_probs[0])
 
     async def generate(self, wish: Wish) -> AsyncIterator[list[Token]]:
-        """Tokens as they come, as many at a time as there are by then; closing the iterator frees its slots."""
-        yield await self.run(self._generate, wish)
+        """Tokens as they come, all since the last time together, of all samples; closing the iterator frees its slots.
 
-    def _score(self, ids: Sequence[int] | Ids_T, top: int) -> Scored:
-        model, tokens = self.lm.model, check_ids(self.lm.model.vocabulary, ids)
-        log_probs, _ = model.token_log_probs(tokens[None])
-        top_ids, top_log_probs = np.zeros((len(tokens), top), np.int32), np.zeros((len(tokens), top))
-        state = model.start(1)
-        for t, token in enumerate(tokens if top else ()):
-            row = model.log_probs(state)[0]
-            top_ids[t] = top_indices(row, top)
-            top_log_probs[t] = row[top_ids[t]]
-            state = model.advance(state, token[None, None])
-        return Scored(log_probs[0], top_ids, top_log_probs)
+        The request begins with the first step of the iteration, which may raise.
+        """
+        if not isinstance(self.lm.model, LanguageModel):
+            raise UsageError(_no_language_model(self.lm))
+        ticket = Generating(wish, check_wish(wish, self.lm.model.vocabulary))
+        if not wish.max_tokens:
+            return
+        timer = self._admit(ticket)
+        try:
+            while tokens := await ticket.take():
+                yield tokens
+        finally:
+            self._leave(ticket, timer)
 
-    def _generate(self, wish: Wish) -> list[Token]:
-        none: Any = np.zeros(0)
-        emitted = stream(
-            self.lm.model, wish.prompt, sampling=wish.sampling, max_tokens=wish.max_tokens, seed=wish.seed,
-            samples=wish.samples, stop=wish.stop_at_end,
-        )  # fmt: skip
-        return [
-            Token(int(row), int(token), float(log_prob), none, none)
-            for step in emitted
-            for row, token, log_prob in zip(*step, strict=True)
-        ]
+    async def _answer(self, ticket: Ticket) -> Any:
+        timer = self._admit(ticket)
+        try:
+            return await ticket.answer
+        finally:
+            self._leave(ticket, timer)
+
+    def _admit(self, ticket: Ticket) -> asyncio.TimerHandle:
+        """Put a request into the queue, and see to it that it ends in time."""
+        if self._closed:
+            raise Busy("the server is closing; send the request again later")
+        if self.waiting >= self.queue:
+            raise Busy(f"{self.waiting} requests are waiting, as many as may; send the request again in a second")
+        self.start()
+        self._open.add(ticket)
+        self._worker.give(ticket)
+        return ticket.loop.call_later(self.time_limit, ticket.expire, self.time_limit)
+
+    def _leave(self, ticket: Ticket, timer: asyncio.TimerHandle) -> None:
+        timer.cancel()
+        self._open.discard(ticket)
+        self._worker.withdraw(ticket)
+
+
+def _no_language_model(lm: LM) -> str:
+    return (
+        f"a {lm.model.kind} model gives scores, no probabilities of the next token, so it cannot predict or write; "
+        "serve one with another smoothing"
+    )

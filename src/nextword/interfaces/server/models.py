@@ -1,6 +1,6 @@
 """The models that a server serves, each with its engine."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Models:
     def __init__(self, served: Iterable[Served]):
         self._by_name = {one.name: one for one in served}
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Served]:
         return iter(self._by_name.values())
 
     def get(self, name: str | None = None) -> Served:
@@ -39,4 +39,23 @@ class Models:
             return self._by_name[name]
         except KeyError:
             known = ", ".join(self._by_name)
-            raise UnknownModel(f"there is no model {name!r}; this server has {known}") from None
+            raise UnknownModel(f"there is no model {name!r:.80}; this server has {known}") from None
+
+
+def names_of(directories: Sequence[Path]) -> list[str]:
+    """A name for each directory: its last part, with the part before it where two would be the same, then a number."""
+    paths = [directory.resolve() for directory in directories]
+    short = [_printable(path.name) for path in paths]
+    long = [_printable(f"{path.parent.name}-{path.name}") for path in paths]
+    names: list[str] = []
+    for one, other in zip(short, long, strict=True):
+        wanted = one if short.count(one) == 1 else other
+        tries = (wanted if i == 1 else f"{wanted}-{i}" for i in range(1, len(paths) + 2))
+        names.append(next(name for name in tries if name not in names))
+    return names
+
+
+def _printable(name: str) -> str:
+    """The name of a file, which may hold bytes that are no text, as one that can be sent."""
+    text = name.encode(errors="surrogateescape").decode(errors="replace")
+    return "".join(c if c.isprintable() else "�" for c in text) or "model"
