@@ -9,7 +9,8 @@ import pytest
 import nextword
 from nextword.errors import TextError, UsageError
 from nextword.ngram.smoothing import Smoothing
-from nextword.tasks.compare import Row, compare, split
+from nextword.tasks.compare import Row, compare, document, split
+from nextword.tasks.compared import read_table
 from nextword.tasks.describe import describe
 from nextword.tasks.recipes import BEST_ORDERS, LINEAGE, NETWORKS, UNITS, USUAL_ORDER, Data, recipes
 from nextword.text.corpus import Corpus
@@ -105,6 +106,46 @@ def test_a_network_sees_unknown_words():
     assert 0 not in data.tokens
 
 
+def test_the_table_stays_beside_the_models(tmp_path):
+    """It is written as each row comes, so that what a run that is cut short has made can be looked at."""
+    texts = split(LINES, name="cats.txt")
+    made = []
+    for row in compare(texts, tmp_path, chosen=COUNTED[:2]):
+        made.append(row)
+        table = read_table(tmp_path)
+        assert table == json.loads(json.dumps(document(texts, made)))
+    assert (table["format_version"], table["text"], table["lines"]) == (1, "cats.txt", [19, 2, 3])
+    assert [(row["unit"], row["model"], row["curve"]) for row in table["models"]] == [
+        ("word", "add-one", []), ("word", "absolute", []),
+    ]  # fmt: skip
+    assert {file.name for file in tmp_path.iterdir()} == {"compare.json", "word-add-one-3", "word-absolute-3"}
+
+
+def test_a_network_leaves_its_loss_curve(tmp_path, monkeypatch):
+    """Every second step a point, and one of the held-out text after each epoch; the best is the model's own."""
+    pytest.importorskip("torch")
+    monkeypatch.setattr("nextword.tasks.recipes.LOG_EVERY", 2)
+    settings = {**NETWORKS["word"]["gru"][1], "epochs": 3, "bptt": 4, "batch_size": 4, "shift": False}
+    monkeypatch.setattr("nextword.tasks.recipes.NETWORKS", {"word": {"gru": (NETWORKS["word"]["gru"][0], settings)}})
+    texts = split(LINES)
+    (row,) = compare(texts, tmp_path, chosen=chosen("word gru"), threads=1)
+    tokens = 19 * 7  # of the training text, </s> included
+    trained = [point for point in row.curve if "loss" in point]
+    valid = [point for point in row.curve if "valid_loss" in point]
+    assert [point["epoch"] for point in valid] == [1, 2, 3]
+    assert [point["tokens"] for point in valid] == pytest.approx([tokens, 2 * tokens, 3 * tokens], rel=0.1)
+    steps = valid[-1]["step"]
+    assert [point["step"] for point in trained] == list(range(2, steps + 1, 2))
+    assert all(list(point) == ["step", "epoch", "tokens", "seconds", "loss"] for point in trained)
+    assert all(list(point) == ["step", "epoch", "tokens", "seconds", "valid_loss"] for point in valid)
+    assert [point["seconds"] for point in row.curve] == sorted(point["seconds"] for point in row.curve)
+    model = nextword.load(row.directory).model
+    ids = Data(texts.train, texts.valid, "word").held_out_tokens
+    log_probs, _ = model.token_log_probs(ids[None, 1:])
+    assert min(point["valid_loss"] for point in valid) == pytest.approx(-log_probs.mean(), rel=1e-5)
+    assert read_table(tmp_path)["models"][0]["curve"] == list(row.curve)
+
+
 def test_the_same_seed_gives_the_same_network(tmp_path):
     pytest.importorskip("torch")
     texts, one = split(LINES), chosen("word lstm")
@@ -139,7 +180,7 @@ def test_a_row_is_json_even_where_a_figure_is_infinite():
     row = Row("word", "mle", 1, 2, 3, 0.5, infinite, 7.0, infinite, infinite, "out/x", notes=("order 1: …",))
     found = json.loads(json.dumps(row.to_json(), allow_nan=False))
     assert (found["perplexity"], found["perplexity_excluding_oov"], found["bits_per_byte"]) == (None, 7.0, None)
-    assert found["notes"] == ["order 1: …"]
+    assert (found["notes"], found["curve"]) == (["order 1: …"], [])
 
 
 def test_when_the_time_is_up_no_further_model_is_begun(tmp_path):

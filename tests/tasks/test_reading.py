@@ -51,6 +51,9 @@ class ByProtocol:
     def select(self, state, rows):
         return self.lm.select(state, rows)
 
+    def join(self, states):
+        return self.lm.join(states)
+
     def token_log_probs(self, tokens, state=None):
         self.shapes.append(tokens.shape)
         return self.lm.token_log_probs(tokens, state)

@@ -9,6 +9,7 @@ from pathlib import Path
 from nextword import store
 from nextword.errors import UsageError
 from nextword.ngram.settings import default_threads
+from nextword.tasks.compared import FORMAT_VERSION, write_table
 from nextword.tasks.describe import count_parameters
 from nextword.tasks.evaluate import evaluate
 from nextword.tasks.recipes import UNITS, Data, Recipe, Resources, recipes
@@ -23,7 +24,9 @@ class Row:
     """One model's line in the table.
 
     parameters: see ``describe``. bytes: on disk. seconds: training, from tokens to a model in memory. notes: what to
-    know of it, such as discounts that the counts did not allow to be estimated, and what stands for them.
+    know of it, such as discounts that the counts did not allow to be estimated, and what stands for them. curve: how a
+    network's loss fell: at each point the step, epoch, tokens read and seconds passed, and nats per token of the
+    training text since the point before (``loss``, with dropout) or of the held-out text (``valid_loss``).
     """
 
     unit: str
@@ -39,6 +42,7 @@ class Row:
     directory: str
     neural: bool = False
     notes: tuple[str, ...] = ()
+    curve: tuple[Json, ...] = ()
 
     def to_json(self) -> Json:
         """The row for programs; a figure that is infinite is null."""
@@ -53,16 +57,17 @@ class Split:
     valid: Corpus
     test: Corpus
     lines: tuple[int, int, int]
+    name: str = "<memory>"
 
 
-def split(lines: Sequence[str]) -> Split:
-    """Cut lines into training, validation and test text. Raises UsageError for fewer than 10."""
+def split(lines: Sequence[str], *, name: str = "<memory>") -> Split:
+    """Cut the lines of a text into training, validation and test text. Raises UsageError for fewer than 10."""
     if len(lines) < LEAST_LINES:
         raise UsageError(f"the text has {len(lines)} lines; to train, validate and test takes {LEAST_LINES} or more")
     cuts = [0, len(lines) * 8 // 10, len(lines) * 9 // 10, len(lines)]
     train, valid, test = (lines[a:b] for a, b in itertools.pairwise(cuts))
     sizes = len(train), len(valid), len(test)
-    return Split(Corpus.from_lines(train), Corpus.from_lines(valid), Corpus.from_lines(test), sizes)
+    return Split(Corpus.from_lines(train), Corpus.from_lines(valid), Corpus.from_lines(test), sizes, name)
 
 
 def compare(
@@ -76,6 +81,8 @@ def compare(
 ) -> Iterator[Row]:
     """Make each model of ``chosen``, all recipes if None, save it under ``out``, and yield its row.
 
+    Before a row is yielded, ``compare.json`` in ``out`` holds it and those before; see ``document``.
+
     minutes: begin no further model after that time; one is always trained. progress: called with the name of each
     model as it is begun. Discounts that cannot be estimated fall back, and the row says so. Raises UsageError for a
     time that is not above 0, and while it trains TextError and StoreError.
@@ -86,22 +93,31 @@ def compare(
     wanted = recipes() if chosen is None else chosen
 
     def rows() -> Iterator[Row]:
+        made: list[Row] = []
         _load_compiled_code(wanted)
         for unit, group in itertools.groupby(wanted, key=lambda recipe: recipe.unit):
             data = Data(texts.train, texts.valid, unit)
             for recipe in group:
                 progress(recipe.name)
                 left = (deadline - time.monotonic()) / 60
-                yield _row(recipe, data, texts, out, Resources(threads or default_threads(), left))
+                made.append(_row(recipe, data, texts, out, Resources(threads or default_threads(), left)))
+                write_table(out, document(texts, made))
+                yield made[-1]
                 if time.monotonic() > deadline:
                     return
 
     return rows()
 
 
+def document(texts: Split, rows: Sequence[Row]) -> Json:
+    """The table for programs: ``format_version``, ``text``, ``lines`` of its three parts, and ``models``, the rows."""
+    models = [row.to_json() for row in rows]
+    return {"format_version": FORMAT_VERSION, "text": texts.name, "lines": texts.lines, "models": models}
+
+
 def _row(recipe: Recipe, data: Data, texts: Split, out: Path, resources: Resources) -> Row:
     begin = time.perf_counter()
-    model, notes = recipe.make(data, resources)
+    model, notes, curve = recipe.make(data, resources)
     seconds = time.perf_counter() - begin
     data.models[recipe.name] = model
     directory = out / recipe.name.replace(" ", "-")
@@ -121,6 +137,7 @@ def _row(recipe: Recipe, data: Data, texts: Split, out: Path, resources: Resourc
         directory=str(directory),
         neural=recipe.neural,
         notes=notes,
+        curve=curve,
     )
 
 

@@ -28,6 +28,8 @@ BEST = LINEAGE[-1]  # the one shown at several orders, and mixed with a network
 USUAL_ORDER = {"word": 3, "char": 5}
 BEST_ORDERS = {"word": (1, 2, 3, 5), "char": (2, 3, 5, 7)}
 MIXED = "lstm"
+LOG_EVERY = 20  # steps between points of a loss curve
+CURVE = ("step", "epoch", "tokens", "seconds", "loss", "valid_loss")  # what a point has of a line of neural.metrics
 LONGEST = 0.3  # minutes that a network trains at most: on a larger text than these settings are for, the time ends it
 
 _TIED = {"layers": 1, "tied": True}
@@ -82,10 +84,11 @@ NETWORKS: dict[str, dict[str, tuple[Json, Json]]] = {
 
 
 class Made(NamedTuple):
-    """A model, and what to know of how it came about."""
+    """A model, and what to know of how it came about. curve: of a network, points of ``CURVE``, as training went."""
 
     model: Any
     notes: tuple[str, ...] = ()
+    curve: tuple[Json, ...] = ()
 
 
 class Resources(NamedTuple):
@@ -170,11 +173,12 @@ def _train_network(kind: str, network: Json, training: Json, data: Data, resourc
     from nextword.neural.train import train_on_tokens as train_network_on_tokens
 
     usual = settings_for(kind, network, None)
-    lines = int(np.count_nonzero(data.tokens == EOS)) - 1
-    rows = min(training.get("batch_size", usual.batch_size), lines)
-    fixed = {"precision": "float32", "device": "cpu", "threads": resources.threads}
+    sentences = int(np.count_nonzero(data.tokens == EOS)) - 1
+    rows = min(training.get("batch_size", usual.batch_size), sentences)
+    fixed = {"precision": "float32", "device": "cpu", "threads": resources.threads, "log_every": LOG_EVERY}
     limits = {"batch_size": rows, "minutes": min(LONGEST, max(resources.minutes, 1e-3))}
     chosen = replace(usual, **{**training, **fixed, **limits})
+    curve: list[Json] = []
     model, report, settings = train_network_on_tokens(
         data.tokens_with_unknown,
         data.vocabulary,
@@ -182,10 +186,12 @@ def _train_network(kind: str, network: Json, training: Json, data: Data, resourc
         network=network,
         settings=chosen,
         valid=data.held_out_tokens,
+        record=lambda line: curve.append({name: line[name] for name in CURVE if name in line}),
     )
     if report.stopped != "minutes":
-        return Made(model)
-    return Made(model, (f"stopped after {report.epochs:.1f} of {settings.epochs} epochs, as its time was up",))
+        return Made(model, curve=tuple(curve))
+    note = f"stopped after {report.epochs:.1f} of {settings.epochs} epochs, as its time was up"
+    return Made(model, (note,), tuple(curve))
 
 
 def _mix(names: Sequence[str], data: Data, resources: Resources) -> Made:

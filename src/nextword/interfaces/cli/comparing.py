@@ -46,13 +46,15 @@ def compare(
 ) -> None:
     """Train every kind of model on a text, by words and by characters, and measure them on a held-out part.
 
+    The table and the networks' loss curves stay in DIR/compare.json.
+
     Example: nextword compare mytext.txt --out models
     """
-    from nextword.tasks.compare import compare, split
+    from nextword.tasks.compare import compare, document, split
     from nextword.tasks.recipes import recipes
 
     source, lines = _lines(text, field)
-    texts = split(lines)
+    texts = split(lines, name=source)
     neural = _has_torch()
     chosen = recipes(neural=neural)
     train, valid, test = texts.lines
@@ -65,8 +67,7 @@ def compare(
             typer.echo(f"{source}: {train:,} lines to train on, {valid:,} to tune on, {test:,} to test on\n")
         rows = list(found) if as_json else _printed(found)
     if as_json:
-        document = {"text": source, "lines": texts.lines, "models": [row.to_json() for row in rows]}
-        typer.echo(json.dumps(document, indent=1))
+        typer.echo(json.dumps(document(texts, rows), indent=1, allow_nan=False))
     missing = len(chosen) - len(rows)
     if missing:
         note(f"the time was up before {missing} more models; give more than --minutes {minutes:g} for all", quiet=quiet)

@@ -56,9 +56,12 @@ def score(
     threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
-    """Surprisal (bits), rank and entropy (bits) of every token, the </s> at each line's end included.
+    r"""Surprisal (bits), rank and entropy (bits) of every token, the </s> at each line's end included.
 
     Example: nextword score wiki5 text.txt > surprisal.tsv
+
+    A token may be NA or a quotation mark, so pandas needs to be told:
+    read_csv(FILE, sep="\t", quoting=3, escapechar="\\", keep_default_na=False). JSON lines and Parquet need nothing.
     """
     from nextword.api import load
     from nextword.errors import UsageError
