@@ -6,9 +6,10 @@ from random import Random
 
 HOST = "127.0.0.1"
 SEGMENTS = [
-    "..", ".", "", "%2e%2e", ".%2e", "%2E.", "%252e%252e", "%c0%ae%c0%ae", "..;", "...", "....", "..%00", "%00", "~root",
-    "static", "views", "index.html", "style.css", "page.py", "__init__.py", "etc", "passwd", "proc", "self", "environ",
-    "v1", "models", "ngram", "config.json", "secret.txt", "C:", "windows", "win.ini", ".git", "config", "a" * 300, "é",
+    "..", ".", "", "%2e%2e", ".%2e", "%2E.", "%252e%252e", "%c0%ae%c0%ae", "..;", "...", "....", "..%00", "%00",
+    "~root", "static", "views", "index.html", "style.css", "page.py", "__init__.py", "etc", "passwd", "proc", "self",
+    "environ", "v1", "models", "ngram", "config.json", "secret.txt", "C:", "windows", "win.ini", ".git", "config",
+    "a" * 300, "é",
 ]  # fmt: skip
 JOINTS = ["/", "/", "/", "//", "%2f", "%2F", "\\", "%5c", "/./", "%252f"]
 METHODS = [
@@ -54,26 +55,34 @@ ODD = [
 ]
 WORDS = ["students", "opened", "their", "books", "<s>", "</s>", "<unk>", "\u00e9", "\U0001f600", "a" * 2000, ""]
 STRANGE_HEADERS = [
-    b"Host: evil.example", b"Host: 127.0.0.1\r\nHost: evil.example", b"Host:", b"Host: \x00", b"Host: 127.0.0.1:99999999",
-    b"Host: 127.0.0.1@evil.example", b"Host: [::1", b"Origin: http://evil.example\r\nHost: 127.0.0.1",
-    b"Origin: null\r\nHost: 127.0.0.1", b"Sec-Fetch-Site: cross-site\r\nHost: 127.0.0.1", b"X-Forwarded-Host: evil.example\r\nHost: localhost",
-    b"X-Forwarded-For: 1.2.3.4\r\nHost: localhost", b"Authorization: Bearer \xff\xfe\r\nHost: localhost", b"Authorization: Basic \r\nHost: localhost",
-    b"Cookie: " + b"a=b; " * 500 + b"\r\nHost: localhost", b"X-Long: " + b"A" * 40_000 + b"\r\nHost: localhost",
-    b"\r\n".join(b"X-%d: 1" % i for i in range(300)) + b"\r\nHost: localhost", b"No-Colon\r\nHost: localhost", b": empty\r\nHost: localhost",
-    b"X-Space : 1\r\nHost: localhost", b" Folded: 1\r\nHost: localhost", b"X-Null: a\0b\r\nHost: localhost", b"X-Split: a\rSet-Cookie: b\r\nHost: localhost",
+    b"Host: evil.example", b"Host: 127.0.0.1\r\nHost: evil.example", b"Host:", b"Host: \x00",
+    b"Host: 127.0.0.1:99999999", b"Host: 127.0.0.1@evil.example", b"Host: [::1",
+    b"Origin: http://evil.example\r\nHost: 127.0.0.1", b"Origin: null\r\nHost: 127.0.0.1",
+    b"Sec-Fetch-Site: cross-site\r\nHost: 127.0.0.1", b"X-Forwarded-Host: evil.example\r\nHost: localhost",
+    b"X-Forwarded-For: 1.2.3.4\r\nHost: localhost", b"Authorization: Bearer \xff\xfe\r\nHost: localhost",
+    b"Authorization: Basic \r\nHost: localhost", b"Cookie: " + b"a=b; " * 500 + b"\r\nHost: localhost",
+    b"X-Long: " + b"A" * 40_000 + b"\r\nHost: localhost",
+    b"\r\n".join(b"X-%d: 1" % i for i in range(300)) + b"\r\nHost: localhost", b"No-Colon\r\nHost: localhost",
+    b": empty\r\nHost: localhost", b"X-Space : 1\r\nHost: localhost", b" Folded: 1\r\nHost: localhost",
+    b"X-Null: a\0b\r\nHost: localhost", b"X-Split: a\rSet-Cookie: b\r\nHost: localhost",
     b"X-Bytes: \xc3\x28\xff\r\nHost: localhost", b"Upgrade: websocket\r\nConnection: Upgrade\r\nHost: localhost",
-    b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nHost: localhost", b"Expect: 100-continue\r\nHost: localhost",
-    b"Expect: the unexpected\r\nHost: localhost", b"Range: bytes=0-99999999999\r\nHost: localhost", b"If-None-Match: *\r\nHost: localhost",
-    b"Accept-Encoding: gzip;q=NaN\r\nHost: localhost", b"Content-Encoding: gzip\r\nHost: localhost", b"Transfer-Encoding: identity\r\nHost: localhost",
-    b"X-HTTP-Method-Override: DELETE\r\nHost: localhost",
+    b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nHost: localhost",
+    b"Expect: 100-continue\r\nHost: localhost", b"Expect: the unexpected\r\nHost: localhost",
+    b"Range: bytes=0-99999999999\r\nHost: localhost", b"If-None-Match: *\r\nHost: localhost",
+    b"Accept-Encoding: gzip;q=NaN\r\nHost: localhost", b"Content-Encoding: gzip\r\nHost: localhost",
+    b"Transfer-Encoding: identity\r\nHost: localhost", b"X-HTTP-Method-Override: DELETE\r\nHost: localhost",
 ]  # fmt: skip
 NO_HTTP = [
-    b"", b"\0" * 64, b"\r\n\r\n", b"\n\n\n", b"GET", b"GET /", b"GET /\r\n\r\n", b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n",
-    b"GET / HTTP/1.1\n\n", b"GET  /  HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET / HTTP/1.1 \r\nHost: localhost\r\n\r\n",
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0" * 30, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200)),
-    b"SSH-2.0-OpenSSH_9.9\r\n", b"HELO localhost\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"A" * 70_000, b"GET " + b"/" * 70_000 + b" HTTP/1.1\r\n\r\n",
-    b"GET /\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET http:// HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    b"GET * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"\xef\xbb\xbfGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"", b"\0" * 64, b"\r\n\r\n", b"\n\n\n", b"GET", b"GET /", b"GET /\r\n\r\n",
+    b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", b"GET / HTTP/1.1\n\n",
+    b"GET  /  HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET / HTTP/1.1 \r\nHost: localhost\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0" * 30,
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200)), b"SSH-2.0-OpenSSH_9.9\r\n",
+    b"HELO localhost\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"A" * 70_000, b"GET " + b"/" * 70_000 + b" HTTP/1.1\r\n\r\n",
+    b"GET /\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http:// HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    b"\xef\xbb\xbfGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
 ]  # fmt: skip
 
 
@@ -101,8 +110,9 @@ class Attacker:
                 name = content["schema"]["$ref"].rpartition("/")[2]
                 self.bodies[path] = list(schemas[name]["properties"])
         self.draws = [
-            self.wrong_types, self.wrong_types, self.numbers, self.text, self.text, self.no_json, self.deep, self.bytes,
-            self.path, self.path, self.headers, self.methods, self.content_types, self.framing, self.truncated, self.no_http,
+            self.wrong_types, self.wrong_types, self.numbers, self.text, self.text, self.no_json, self.deep,
+            self.bytes, self.path, self.path, self.headers, self.methods, self.content_types, self.framing,
+            self.truncated, self.no_http,
         ]  # fmt: skip
 
     def draw(self):
@@ -110,10 +120,10 @@ class Attacker:
         return self.random.choice(self.draws)()
 
     def slow(self):
-        """A body that comes byte by byte, and perhaps never as a whole."""
-        body = b'{"prompt": "students", "max_tokens": 1}'
-        head = self._head("POST", "/v1/completions", len(body) + self.random.randrange(2))
-        return Attack("slow", (head, *(body[i : i + 4] for i in range(0, len(body), 4))), ends=True)
+        """A body that comes in small parts, and perhaps never as a whole."""
+        body, missing = b'{"prompt": "students", "max_tokens": 1}', self.random.randrange(2)
+        parts = [body[i : i + 4] for i in range(0, len(body), 4)]
+        return Attack("slow", (self._head("POST", "/v1/completions", len(body) + missing), *parts), ends=bool(missing))
 
     def wrong_types(self):
         path, fields = self._route()
@@ -122,7 +132,7 @@ class Attacker:
             body[self.random.choice(["", "__proto__", "constructor", "self", "__class__", "a" * 500, "\0"])] = (
                 self._value(1)
             )
-        return self._post("wrong types", path, json.dumps(body).encode())
+        return self._attack("wrong types", path, json.dumps(body).encode())
 
     def numbers(self):
         path, fields = self._route()
@@ -134,7 +144,7 @@ class Attacker:
             if "logit_bias" in fields
             else {}
         )
-        return self._post("numbers", path, json.dumps(body).encode())
+        return self._attack("numbers", path, json.dumps(body).encode())
 
     def text(self):
         """Texts that are allowed, and may be trouble where they are used."""
@@ -151,15 +161,16 @@ class Attacker:
         }
         body |= {"tokens": [0, 2, 3]} if "tokens" in fields else {}
         body |= {"max_tokens": 2} if "max_tokens" in fields else {}
-        return self._post("text", path, json.dumps(body, ensure_ascii=self.random.random() < 0.5).encode())
+        return self._attack("text", path, json.dumps(body, ensure_ascii=self.random.random() < 0.5).encode())
 
     def no_json(self):
         bodies = [
-            b"", b"null", b"[]", b"1", b'"', b'{"prompt": }', b"{'prompt': 'a'}", b'{"prompt": "a"', b'{"prompt": "a"}}', b"<a/>",
-            b"prompt=a", b"\xff\xfe{\x00}\x00", b'{"prompt": "a",}', b'{"prompt": NaN}', b'{"max_tokens": 1e999}', b"9" * 5000,
-            b'{"prompt": "\\u12"}', b'{"prompt": "a", "prompt": "b", "max_tokens": 1}', b"/**/{}", b"\x1f\x8b\x08\x00", b"true",
+            b"", b"null", b"[]", b"1", b'"', b'{"prompt": }', b"{'prompt': 'a'}", b'{"prompt": "a"',
+            b'{"prompt": "a"}}', b"<a/>", b"prompt=a", b"\xff\xfe{\x00}\x00", b'{"prompt": "a",}',
+            b'{"prompt": NaN}', b'{"max_tokens": 1e999}', b"9" * 5000, b'{"prompt": "\\u12"}',
+            b'{"prompt": "a", "prompt": "b", "max_tokens": 1}', b"/**/{}", b"\x1f\x8b\x08\x00", b"true",
         ]  # fmt: skip
-        return self._post("no JSON", self._route()[0], self.random.choice(bodies))
+        return self._attack("no JSON", self._route()[0], self.random.choice(bodies))
 
     def deep(self):
         path, fields = self._route()
@@ -168,7 +179,7 @@ class Attacker:
         closing = {b"[": b"]", b'{"a":': b"}", b'[{"a":': b"}]"}[opening] * depth if self.random.random() < 0.5 else b""
         nested = opening * depth + (b"1" + closing if closing else b"")
         body = nested if self.random.random() < 0.3 else b'{"%s": %s}' % (self.random.choice(fields).encode(), nested)
-        return self._post("deep", path, body)
+        return self._attack("deep", path, body)
 
     def bytes(self):
         """Text that is none: invalid UTF-8, halves of surrogate pairs."""
@@ -186,7 +197,7 @@ class Attacker:
         ]
         text = b" ".join(self.random.choice(pieces) for _ in range(self.random.randint(1, 6)))
         names = [name for name in ("text", "prompt", "model", "stop", "word", "user") if name in fields] or ["tokens"]
-        return self._post("bytes", path, b'{"%s": "%s"}' % (self.random.choice(names).encode(), text))
+        return self._attack("bytes", path, b'{"%s": "%s"}' % (self.random.choice(names).encode(), text))
 
     def path(self):
         parts = [self.random.choice(SEGMENTS) for _ in range(self.random.randint(1, 8))]
@@ -212,13 +223,8 @@ class Attacker:
         return Attack("headers", (b"\r\n".join([*lines, b"", body]),), ends=b"pgrade" in lines[1])
 
     def methods(self):
-        method = self.random.choice(METHODS)
-        return Attack(
-            "methods",
-            (self._head(method, self.random.choice([*self.paths, "/", "*"]), 0),),
-            ends=True,
-            head=method == "HEAD",
-        )
+        method, path = self.random.choice(METHODS), self.random.choice([*self.paths, "/", "*"])
+        return Attack("methods", (self._head(method, path, 0),), head=method == "HEAD")
 
     def content_types(self):
         path, _ = self._route()
@@ -249,14 +255,19 @@ class Attacker:
         size = b"Content-Length: %d\r\n" % len(body)
         chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
         forms = [
-            size + b"Content-Length: 5\r\n\r\n" + body, size + b"Transfer-Encoding: chunked\r\n\r\n" + chunked + inner,
-            b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked, b"Transfer-Encoding: chunked\r\n\r\n" + chunked,
-            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n" + chunked, b"Transfer-Encoding: xchunked\r\n\r\n" + chunked,
-            b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n" + body, b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n" + body,
-            b"Transfer-Encoding: chunked\r\n\r\n-1\r\n" + body, b"Transfer-Encoding: chunked\r\n\r\n5;" + b"x" * 9000 + b"\r\nabcde\r\n0\r\n\r\n",
-            b"Content-Length: -1\r\n\r\n" + body, b"Content-Length: +39\r\n\r\n" + body, b"Content-Length: 0x27\r\n\r\n" + body,
-            b"Content-Length: 99999999999999999999999\r\n\r\n" + body, b"Content-Length: 5000000000\r\n\r\n" + body,
-            b"Content-Length: 2000000\r\n\r\n" + b"a" * 70_000, b"Content-Length: 39, 39\r\n\r\n" + body, b"Content-Length:\r\n\r\n" + body,
+            size + b"Content-Length: 5\r\n\r\n" + body,
+            size + b"Transfer-Encoding: chunked\r\n\r\n" + chunked + inner,
+            b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked,
+            b"Transfer-Encoding: chunked\r\n\r\n" + chunked,
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n" + chunked,
+            b"Transfer-Encoding: xchunked\r\n\r\n" + chunked, b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n" + body,
+            b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n" + body,
+            b"Transfer-Encoding: chunked\r\n\r\n-1\r\n" + body,
+            b"Transfer-Encoding: chunked\r\n\r\n5;" + b"x" * 9000 + b"\r\nabcde\r\n0\r\n\r\n",
+            b"Content-Length: -1\r\n\r\n" + body, b"Content-Length: +39\r\n\r\n" + body,
+            b"Content-Length: 0x27\r\n\r\n" + body, b"Content-Length: 99999999999999999999999\r\n\r\n" + body,
+            b"Content-Length: 5000000000\r\n\r\n" + body, b"Content-Length: 2000000\r\n\r\n" + b"a" * 70_000,
+            b"Content-Length: 39, 39\r\n\r\n" + body, b"Content-Length:\r\n\r\n" + body,
             size + b"\r\n" + body + inner, size + b"\r\n" + body * 3, b"\r\n" + body,
         ]  # fmt: skip
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
@@ -287,8 +298,12 @@ class Attacker:
                 return [self._value(depth - 1) for _ in range(self.random.randrange(4))]
         return {str(self._value(0))[:50]: self._value(depth - 1) for _ in range(self.random.randrange(3))}
 
-    def _post(self, kind, path, body):
-        return Attack(kind, (self._head("POST", path, len(body)) + body,))
+    def _attack(self, kind, path, body):
+        return Attack(kind, (self.post(path, body),))
+
+    def post(self, path, body):
+        """The bytes of a request that has a body of JSON, or of something else."""
+        return self._head("POST", path, len(body)) + body
 
     @staticmethod
     def _head(method, target, length, extra=b"", kind=b"Content-Type: application/json\r\n"):

@@ -65,7 +65,7 @@ def test_tokenize_and_back(server, ngram):
 
 def test_health_and_metrics(ngram):
     with running({'n"1\\': ngram}) as server:
-        assert call(server, "/health")[::2] == (200, b"ready\n")
+        assert call(server, "/health")[::2] == (200, {"status": "ok"})
         choice, _ = complete(server, prompt="the students", max_tokens=4, n=2, ignore_eos=True)
         assert choice["finish_reason"] == "length"
         call(server, "/nowhere/" + "x" * 40)

@@ -210,6 +210,18 @@ def test_a_character_of_several_bytes_comes_whole(several, bytewise):
     assert "".join(chunk["choices"][0]["text"] for chunk in events(several, **asked)) == choice["text"]
     cut = complete(several, model="bytes", prompt="é", max_tokens=1, temperature=0)[0]["text"]
     assert cut == "�"  # the first byte of a character
+    half = bytewise.ids("é").tolist()[:1]
+    asked = {"model": "bytes", "prompt": half, "temperature": 0, "logprobs": 0, "ignore_eos": True}
+    for more, text, number in (
+        ({"max_tokens": 0, "echo": True}, "�", 1),
+        ({"max_tokens": 1}, "é", 1),
+        ({"max_tokens": 2}, "é�", 2),
+    ):
+        (choice,) = complete(several, **asked, **more)
+        assert (choice["text"], len(choice["logprobs"]["tokens"])) == (text, number)
+        pieces = [chunk["choices"][0] for chunk in events(several, **asked, **more)]
+        assert "".join(one["text"] for one in pieces) == text
+        assert sum(len(one["logprobs"]["tokens"]) for one in pieces if one["logprobs"]) == number
 
 
 def test_scores_that_are_no_probabilities_can_be_asked_for_and_nothing_else(several, stupid):

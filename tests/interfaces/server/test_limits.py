@@ -13,7 +13,6 @@ pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
 from interfaces.server.running import call, complete, running, wait_until  # noqa: E402
-
 from nextword.interfaces.server import serving  # noqa: E402
 from nextword.interfaces.server.engine import Engine  # noqa: E402
 from nextword.interfaces.server.limits import Limits  # noqa: E402

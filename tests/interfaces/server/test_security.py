@@ -104,6 +104,9 @@ def test_a_key(ngram):
         for wrong in ("Bearer s3cre", "Bearer s3crets", "Basic s3cret", "s3cret", "Bearer", "Bearer \u00e9", ""):
             assert call(server, "/v1/models", headers={"Authorization": wrong})[0] == 401
         assert call(server, "/v1/models", headers={"Authorization": "bearer  s3cret"})[0] == 200
+        described = call(server, "/openapi.json", headers=right)[2]
+        assert described["security"] == [{"key": []}]
+        assert described["components"]["securitySchemes"] == {"key": {"type": "http", "scheme": "bearer"}}
         for path in ("/", "/health", "/static/app.js"):
             assert call(server, path)[0] == 200
 

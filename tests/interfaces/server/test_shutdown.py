@@ -19,11 +19,11 @@ pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
 from interfaces.server.running import call, wait_until  # noqa: E402
-
 from nextword.interfaces.cli import run  # noqa: E402
+from nextword.interfaces.server import serving  # noqa: E402
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
-PROGRAM = [sys.executable, "-c", "from nextword.interfaces.cli import main; main()"]
+PROGRAM = "from nextword.interfaces.cli import main\nfrom nextword.interfaces.server import serving\n"
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,11 @@ def directories(ngram, lstm, tmp_path_factory):
 class Process:
     """A running ``nextword serve``: its address, and what it has said."""
 
-    def __init__(self, *arguments, key=None):
+    def __init__(self, *arguments, key=None, grace=serving.GRACE):
         environment = {name: value for name, value in os.environ.items() if name != "NEXTWORD_API_KEY"}
         environment |= {} if key is None else {"NEXTWORD_API_KEY": key}
-        command = [*PROGRAM, "serve", *map(str, arguments)]
+        program = PROGRAM + f"serving.GRACE = {grace}\nmain()\n"
+        command = [sys.executable, "-c", program, "serve", *map(str, arguments)]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
@@ -76,12 +77,11 @@ def test_it_says_where_it_is_and_ends_on_a_signal(directories):
         assert [one["id"] for one in call(server.address, "/v1/models")[2]["data"]] == ["ngram", "lstm"]
         assert call(server.address, "/v1/completions", b"\xff")[0] == 400
         status, seconds = server.end(signal.SIGINT)
-        assert (status, seconds < 5, server.process.stdout.read(), len(server.said)) == (0, True, "", 1)
+        assert (status, seconds < 10, server.process.stdout.read(), len(server.said)) == (0, True, "", 1)
 
 
-@pytest.mark.parametrize("name", ["ngram", "lstm"])
-def test_sigterm_while_streams_run_finishes_or_refuses_each(directories, name):
-    asked = {"model": name, "prompt": "the", "max_tokens": 4096, "ignore_eos": True, "stream": True, "n": 8}
+def test_sigterm_while_streams_run_finishes_or_refuses_each(directories):
+    asked = {"model": "lstm", "prompt": "the", "max_tokens": 4096, "ignore_eos": True, "stream": True, "n": 8}
     ends = []
 
     def read(address):
@@ -95,7 +95,8 @@ def test_sigterm_while_streams_run_finishes_or_refuses_each(directories, name):
                 last = error.read()
         ends.append(last.decode().strip())
 
-    with Process(*directories, "--port", 0) as server:
+    assert serving.GRACE <= 8  # of the ten seconds that a server may take, with what it does besides
+    with Process(*directories, "--port", 0, grace=2) as server:
         threads = [threading.Thread(target=read, args=(server.address,)) for _ in range(12)]
         for thread in threads:
             thread.start()
@@ -106,23 +107,32 @@ def test_sigterm_while_streams_run_finishes_or_refuses_each(directories, name):
         assert (status, seconds < 10) == (0, True)
         assert len(ends) == 12  # none was cut off: each says that it is whole, or why it is not
         assert all(end == "data: [DONE]" or '"error"' in end for end in ends), ends
-        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", urlsplit(server.address).port)):
+        with (
+            pytest.raises(ConnectionRefusedError),
+            socket.create_connection(("127.0.0.1", urlsplit(server.address).port)),
+        ):
             pass
 
 
 def test_a_key_from_the_environment_and_a_host_for_others(directories):
-    with Process(directories[0], "--host", "0.0.0.0", "--port", 0, key="s3cret") as server:
+    with Process(directories[0], "--host", "0.0.0.0", "--port", 0, "--verbose", key="s3cret") as server:
         here = server.address.replace("0.0.0.0", "127.0.0.1")
-        assert len(server.said) == 1
+        assert not any("warning" in line for line in server.said)
         assert call(here, "/v1/models")[0] == 401
         assert call(here, "/v1/models", headers={"Authorization": "Bearer s3cret", "Host": "any.example"})[0] == 200
+        assert wait_until(lambda: any('"GET /v1/models HTTP/1.1" 401' in line for line in server.said))
+        assert not any("s3cret" in line for line in server.said)
 
 
-def test_a_host_for_others_without_a_key_is_warned_of(directories):
-    with Process(directories[0], "--host", "0.0.0.0", "--port", 0) as server:
-        pass
-    assert server.said[0].startswith("nextword: warning: whoever reaches http://0.0.0.0:")
-    assert server.said[0].endswith(" can use these models; give --api-key to ask for a key\n")
+def test_a_host_for_others_without_a_key_is_warned_of(directories, capsys, monkeypatch):
+    monkeypatch.setattr(serving.Server, "run", lambda self, sockets: None)
+    for more, warned in ((["--host", "0.0.0.0"], True), (["--host", "0.0.0.0", "--api-key", "k"], False), ([], False)):
+        assert run(["serve", str(directories[0]), "--port", "0", "--quiet", *more]) == 0
+        said = capsys.readouterr().err
+        assert bool(said) == warned
+        if warned:
+            assert said.startswith("nextword: warning: whoever reaches http://0.0.0.0:")
+            assert said.endswith(" can use these models; give --api-key to ask for a key\n")
 
 
 def test_what_cannot_be_served_is_said(directories, tmp_path, capsys):
@@ -130,8 +140,8 @@ def test_what_cannot_be_served_is_said(directories, tmp_path, capsys):
         port = taken.getsockname()[1]
         assert run(["serve", str(directories[0]), "--port", str(port)]) == 2
     assert capsys.readouterr().err == (
-        f"nextword: cannot listen at 127.0.0.1, port {port}: Address already in use; choose another --port (0 takes any "
-        "that is free) or --host\n"
+        f"nextword: cannot listen at 127.0.0.1, port {port}: Address already in use; choose another --port (0 takes "
+        "any that is free) or --host\n"
     )
     assert run(["serve", str(tmp_path / "nowhere"), "--port", "0"]) == 1
     assert "nowhere" in capsys.readouterr().err

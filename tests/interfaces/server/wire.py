@@ -18,7 +18,7 @@ class Reply:
         return json.loads(self.body)
 
 
-async def exchange(port, parts, *, ends=False, head=False, pause=0.02, seconds=20):
+async def exchange(port, parts, *, ends=False, head=False, pause=0.02, seconds=60):
     """Send parts of bytes, with a pause between two, and read all answers until the server closes the connection.
 
     ends: say that nothing more will come. head: answers have no bodies. A connection that is reset has ended too.

@@ -1,5 +1,6 @@
 """``nextword serve``."""
 
+import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME", help="A name by which browsers call this server, besides localhost."),
     ] = None,
+    time_limit: Annotated[float, typer.Option(min=1, help="Seconds that a request may take.")] = 60.0,
     verbose: Annotated[bool, typer.Option("--verbose", help="A line on stderr for each request.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -34,14 +36,17 @@ def serve(
 
     require_serve()
     from nextword.interfaces.server import serving
+    from nextword.interfaces.server.limits import Limits
 
     access = serving.access_of(host, api_key, allow_host or ())
     with serving.bind(host, port) as bound:
-        opened = serving.open_models(models)
-        server = serving.server_of(opened, access=access, verbose=verbose)
+        opened = serving.open_models(models, time_limit=time_limit)
+        server = serving.server_of(opened, access=access, limits=Limits(seconds=time_limit + 5), verbose=verbose)
         names, where = ", ".join(one.name for one in opened), serving.address(bound)
         if not serving.is_loopback(host) and api_key is None:
             note(f"nextword: warning: whoever reaches {where} can use these models; give --api-key to ask for a key")
         told = f"nextword: serving {names} at {where} (page) and /v1 (API); Ctrl-C ends"
         server.ready = lambda: note(told, quiet=quiet)
+        gc.freeze()  # what is loaded stays: looking through it for garbage would hold up every request
+        gc.set_threshold(700, 10, 10)  # Python's own, not a short command's: bodies in error would fill the memory
         server.run(sockets=[bound])

@@ -1,8 +1,10 @@
 """The web application: the completions API and the page, over the models that are served."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -15,8 +17,11 @@ from nextword.interfaces.server.metrics import Metrics, Observer
 from nextword.interfaces.server.models import Models
 from nextword.interfaces.server.schemas import LIMITS
 from nextword.interfaces.server.security import Access, Guard
+from nextword.types import Json
 
 _ABOUT = "Language models behind the completions API, and a page where one can look inside."
+# FastAPI can report to OpenTelemetry, and does so where the environment says; earlier versions take no notice of this.
+_NO_TELEMETRY: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
 _STATUSES = (400, 401, 403, 404, 408, 413, 421, 422, 429, 503)
 
 
@@ -31,9 +36,15 @@ def create_app(models: Models, *, access: Access | None = None, limits: Limits =
         await close(app, models)
 
     app = FastAPI(
-        title="nextword", version=__version__, summary=_ABOUT, docs_url=None, redoc_url=None, lifespan=lifespan,
+        title="nextword",
+        version=__version__,
+        summary=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
         default_response_class=failures.Answer,
-    )  # fmt: skip
+        telemetry=_NO_TELEMETRY,
+    )
     app.state.closing = False
     counts = Metrics()
     codecs = {one.name: Codec(one.lm) for one in models}
@@ -44,10 +55,19 @@ def create_app(models: Models, *, access: Access | None = None, limits: Limits =
     for part in (page, why, inside, compare):
         app.include_router(part.router(models), responses=failures.documented(*_STATUSES))
     failures.register(app)
+    if access is not None and access.key is not None:
+        app.openapi = partial(_with_key, app.openapi)  # type: ignore[method-assign]
     app.add_middleware(Gate, limits=limits)
     app.add_middleware(Guard, access=access or Access())
     app.add_middleware(Observer, metrics=counts)
     return app
+
+
+def _with_key(describe: Callable[[], Json]) -> Json:
+    """The description of the API, which says that there is a key."""
+    found = describe()
+    found["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    return found | {"security": [{"key": []}]}
 
 
 async def close(app: FastAPI, models: Models, grace: float = 8.0) -> None:

@@ -57,16 +57,19 @@ class Growing:
         if self.finish is None:
             self.finish = "length"
             rest = self._writer.rest()
-            if rest:
-                self._push_rest(rest)
+            if rest and self._waiting:
+                last = self._waiting.pop()
+                self._text = self._text[: len(self._text) - len(last.piece)]
+                self._push(last._replace(piece=last.piece + rest))
 
     def take(self) -> list[Entry]:
         """The tokens that are certain by now, each once."""
-        if not self._stops or self.finish is not None:
-            taken, self._waiting = self._waiting, []
-            return taken
-        sure = self._offset + len(self._text) - self._stops.held(self._text)
-        number = sum(1 for one in self._waiting if one.offset + len(one.piece) <= sure)
+        number = len(self._waiting)
+        if self.finish is None and self._stops:
+            sure = self._offset + len(self._text) - self._stops.held(self._text)
+            number = sum(1 for one in self._waiting if one.offset + len(one.piece) <= sure)
+        if self.finish is None and self._writer.pending:  # the last token has a part of a character, and may be the end
+            number = min(number, len(self._waiting) - 1)
         taken, self._waiting = self._waiting[:number], self._waiting[number:]
         return taken
 
@@ -77,15 +80,6 @@ class Growing:
         place = self._stops.find(self._text, before) if self._stops else None
         if place is not None:
             self._cut(place)
-
-    def _push_rest(self, rest: str) -> None:
-        """What the last token had left of a character."""
-        if self._waiting:
-            last = self._waiting.pop()
-            self._text = self._text[: len(self._text) - len(last.piece)]
-            self._push(last._replace(piece=last.piece + rest))
-        else:
-            self._push(Entry(rest, "", None, None, self._offset + len(self._text)))
 
     def _cut(self, place: int) -> None:
         """End the text at ``place``; the token in which that is keeps its part before."""
@@ -102,16 +96,19 @@ def tops(
     """The likeliest tokens by their labels, and the one that came; of two with one label the likelier."""
     found: dict[str, float] = {}
     for i, value in zip(np.asarray(ids).tolist(), np.asarray(log_probs).tolist(), strict=True):
-        if i != chosen:
-            found.setdefault(writer.peek(codec.word(i)), finite(value))
+        if i == chosen:  # exactly the token's own number, however this one was computed: clients compare the two
+            found.setdefault(label, finite(log_prob))
         else:
-            found[label] = finite(log_prob)  # the same number as the token's own
+            found.setdefault(writer.peek(codec.word(i)), finite(value))
     found.setdefault(label, finite(log_prob))
     return found
 
 
-def echoed(codec: Codec, prompt: Prompt, scored: Scored | None, top: int | None) -> tuple[list[Entry], Writer]:
-    """A prompt's tokens as they are given back, and the writer that has written them. The first has no probability."""
+def echoed(codec: Codec, prompt: Prompt, scored: Scored | None, top: int | None, alone: bool) -> list[Entry]:
+    """A prompt's tokens as they are given back. The first has no probability.
+
+    alone: whether nothing follows that could complete a character.
+    """
     writer = codec.writer(marked=prompt.marked)
     entries: list[Entry] = []
     offset = 0
@@ -130,7 +127,9 @@ def echoed(codec: Codec, prompt: Prompt, scored: Scored | None, top: int | None)
         piece = writer.add(word)
         entries.append(Entry(piece, label, None if log_prob is None else finite(log_prob), best, offset))
         offset += len(piece)
-    return entries, writer
+    if alone and writer.pending:
+        entries[-1] = entries[-1]._replace(piece=entries[-1].piece + writer.rest())
+    return entries
 
 
 def logprobs(entries: Iterable[Entry], *, top: int) -> Json:

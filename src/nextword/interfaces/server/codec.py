@@ -94,6 +94,7 @@ class Writer:
         self._before: list[str] = []  # the tokens that decide how the next is written
         self._written = 0  # how many characters of what they spell have been given away
         self._quotes = 0
+        self.pending = False  # whether the last token ends with a part of a character
         if mark is not None and isinstance(tokenizer, WhitespaceTokenizer | WordTokenizer):
             self._before, self._written = [mark], len(mark)
 
@@ -112,7 +113,7 @@ class Writer:
         if word == self._end:
             return "\n"
         piece = self._spell([*self._before, word])[self._written :]
-        if self._in_parts and (not piece or piece.endswith(_HALF) or self._pending):
+        if self._in_parts and (not piece or piece.endswith(_HALF) or self.pending):
             return named(word)
         return piece
 
@@ -120,12 +121,13 @@ class Writer:
         """The piece of ``word``, which is the next token."""
         if word == self._end:
             piece = self.rest() + "\n"
-            self._before, self._written, self._quotes = [], 0, 0
+            self._before, self._written, self._quotes, self.pending = [], 0, 0, False
             return piece
         text = self._spell([*self._before, word])
         if self._in_parts and text.endswith(_HALF) and len(self._before) < _ENOUGH:
             piece = text[self._written : -1]
             self._before, self._written = [*self._before, word], max(self._written, len(text) - 1)
+            self.pending = True
             return piece
         piece = text[self._written :]
         self._keep(word)
@@ -133,17 +135,13 @@ class Writer:
 
     def rest(self) -> str:
         """What has been read and not yet written: the part of a character, at the end of a text."""
-        rest = self._spell(self._before)[self._written :] if self._in_parts and self._before else ""
+        rest = self._spell(self._before)[self._written :] if self.pending else ""
         self._written += len(rest)
         return rest
 
-    @property
-    def _pending(self) -> bool:
-        """Whether there is a part of a character."""
-        return self._in_parts and len(self._before) > 1
-
     def _keep(self, word: str) -> None:
         """Remember of the line only what decides how the next token is written."""
+        self.pending = False
         match self._tokenizer:
             case CharTokenizer():
                 return

@@ -53,16 +53,13 @@ class Work:
             scored = [self.served.engine.score(one.ids, top=top or 0) for one in self.prompts]
             scores = await _together(scored)
         for prompt, score in zip(self.prompts, scores, strict=True):
+            entries: list[Entry] = []
+            if self.asked.echo:
+                entries = await _aside(len(prompt), echoed, self.codec, prompt, score, top, not self.max_tokens)
+            offset = entries[-1].offset + len(entries[-1].piece) if entries else 0
             for _ in range(self.samples):
-                writer = self.codec.writer(marked=prompt.marked)
-                offset = 0
-                entries: list[Entry] = []
-                if self.asked.echo:
-                    entries, writer = await _aside(len(prompt), echoed, self.codec, prompt, score, top)
-                    offset = entries[-1].offset + len(entries[-1].piece) if entries else 0
-                else:
-                    writer.follow(prompt.words)
-                self.echoed.append(entries)
+                writer = self.codec.writer(marked=prompt.marked).follow(prompt.words)
+                self.echoed.append(list(entries))
                 self.choices.append(Growing(self.codec, writer, self.asked.stop, top=top, offset=offset))
         self.metrics.tokens[self.served.name, "read"] += sum(map(len, self.prompts))
 
@@ -135,12 +132,11 @@ def router(models: Models, codecs: dict[str, Codec], metrics: Metrics) -> APIRou
 
 async def _read(codec: Codec, asked: CompletionRequest) -> list[Prompt]:
     """The prompts' tokens."""
-    size = sum(len(one) for one in asked.prompt if isinstance(one, str))
 
     def read() -> list[Prompt]:
         return [codec.read(one) if isinstance(one, str) else codec.check(one) for one in asked.prompt]
 
-    return await _aside(size, read)
+    return await _aside(sum(map(len, asked.prompt)), read)
 
 
 def _check(served: Served, prompts: list[Prompt], asked: CompletionRequest) -> None:
@@ -156,8 +152,8 @@ def _check(served: Served, prompts: list[Prompt], asked: CompletionRequest) -> N
         words = f"max_tokens: {most:,} tokens for each of {choices} texts are more than {LIMITS.generated:,}"
         raise Refused(422, words, param="max_tokens")
     shown = choices * most + (read * samples if asked.echo else 0)
-    if asked.logprobs and shown * asked.logprobs > LIMITS.figures:
-        words = f"logprobs: {asked.logprobs} for each of {shown:,} tokens are more than {LIMITS.figures:,} numbers"
+    if shown * (asked.logprobs or 1) > LIMITS.figures:
+        words = f"logprobs: {asked.logprobs or 1} for each of {shown:,} tokens are more than {LIMITS.figures:,} numbers"
         raise Refused(422, words, param="logprobs")
     if not isinstance(served.lm.model, LanguageModel) and (most or asked.logprobs):
         words = "gives scores, no probabilities of the next token, so it cannot write or tell the likeliest token"
@@ -206,13 +202,15 @@ async def _events(work: Work) -> AsyncGenerator[bytes, None]:
     await work.begin()
     with_usage = bool(work.asked.stream_options and work.asked.stream_options.include_usage)
     chunks = Chunks(work.id, work.created, work.served.name, len(work.choices), work.asked.logprobs, usage=with_usage)
+    begun = False
     try:
         if work.asked.echo:
+            begun = True
             yield b"".join([chunks.of(number, some) for number, some in enumerate(work.echoed)])
         if work.max_tokens:
             async with aclosing(work.steps()) as steps:
                 async for prompt, tokens in steps:
-                    grown = work.add(prompt, tokens)
+                    grown, begun = work.add(prompt, tokens), True
                     yield b"".join([chunks.of(i, work.choices[i].take(), work.choices[i].finish) for i in grown])
                     if work.finished:
                         break
@@ -223,7 +221,7 @@ async def _events(work: Work) -> AsyncGenerator[bytes, None]:
                 ended.append(chunks.of(number, choice.take(), choice.finish))
         yield b"".join(ended) + chunks.end(work.usage())
     except Exception as error:
-        if not chunks.begun:
+        if not begun:  # it can still be an answer of its own
             raise
         yield chunks.failed(refusal(error))
 

@@ -26,6 +26,7 @@ _TYPES = {
     429: "rate_limit_error",
 }
 _UNREADABLE = "There was an error parsing the body"  # FastAPI's words for all but a slip of syntax
+_NAMED = 80  # characters of a field's name
 _SHOWN = 500  # characters of a message at most: some repeat what was sent
 
 
@@ -122,7 +123,7 @@ def documented(*statuses: int) -> dict[int | str, Json]:
 def _invalid(error: RequestValidationError) -> Refused:
     """The first field that is wrong; of several the others follow when it is right."""
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if part != "body"]
+    place = [str(part)[:_NAMED] for part in first["loc"][1:]]  # the first says whether body, query or path
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "json_invalid":
         reason = first.get("ctx", {}).get("error", "")

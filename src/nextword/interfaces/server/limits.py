@@ -16,7 +16,7 @@ _UNREAD = 1 << 18  # bytes of a refused body that are read and thrown away, so t
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on requests. Bytes, counts and seconds."""
+    """Bounds on requests: bytes, counts and seconds. Those from ``prompts`` on are the API's, on every server."""
 
     body: int = 1 << 20
     body_seconds: float = 10.0
@@ -66,6 +66,9 @@ class Gate:
                     await self._answer(scope, body, receive, started)
             finally:
                 self.running -= counted
+        except asyncio.CancelledError:  # the server is at the end of its patience
+            if not started.begun:
+                await answer(_closing())(scope, receive, send)
         except Exception as error:
             refused = refusal(error)
             if not started.begun:
@@ -73,7 +76,7 @@ class Gate:
 
     def _admit(self, scope: Scope) -> None:
         if getattr(scope["app"].state, "closing", False):
-            raise Refused(503, "the server is closing", code="closing", headers={"Connection": "close"})
+            raise _closing()
         if self.running >= self.limits.requests:
             words = f"the server has {self.limits.requests} requests at work; send this one again in a second"
             raise Refused(429, words, code="too_many_requests", headers={"Retry-After": "1"})
@@ -164,6 +167,10 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     """A header of a request, None without it."""
     headers: Headers = scope["headers"]
     return next((value for key, value in headers if key == name), None)
+
+
+def _closing() -> Refused:
+    return Refused(503, "the server is closing", code="closing", headers={"Connection": "close"})
 
 
 async def _cancel(task: "asyncio.Future[Any]") -> None:

@@ -4,11 +4,14 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from itertools import accumulate
+from typing import Literal
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse, Response
+from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nextword.interfaces.server.failures import documented
 from nextword.interfaces.server.models import Models
 
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -91,17 +94,24 @@ class Observer:
             self.metrics.answered(route, status, time.perf_counter() - begun)
 
 
+class Health(BaseModel):
+    """How the server is."""
+
+    status: Literal["ok", "closing"]
+
+
 def router(models: Models, metrics: Metrics, app: FastAPI) -> APIRouter:
     """``/health`` and ``/metrics``."""
     found = APIRouter(tags=["server"])
 
-    @found.get("/health", response_class=PlainTextResponse, responses={503: {"description": "The server is closing"}})
-    async def health() -> Response:
+    @found.get("/health", responses={503: {"model": Health}, **documented(403, 421)})
+    async def health(response: Response) -> Health:
         """Whether the server takes requests."""
-        closing = getattr(app.state, "closing", False)
-        return PlainTextResponse("closing\n" if closing else "ready\n", status_code=503 if closing else 200)
+        if app.state.closing:
+            response.status_code = 503
+        return Health(status="closing" if app.state.closing else "ok")
 
-    @found.get("/metrics", response_class=PlainTextResponse)
+    @found.get("/metrics", response_class=PlainTextResponse, responses=documented(401, 403, 421))
     async def figures() -> Response:
         """What the server has done so far, as Prometheus reads it."""
         return Response(metrics.text(models), media_type=_TYPE)

@@ -25,7 +25,7 @@ from nextword.interfaces.server.schemas import LIMITS
 from nextword.interfaces.server.security import LOOPBACK, Access
 from nextword.model import LanguageModel
 
-GRACE = 8.0  # seconds that requests have to end when the server closes
+GRACE = 6.0  # seconds that requests have to end when the server closes
 _KEEP_ALIVE = 15  # seconds that a connection may be idle between two requests
 
 
@@ -52,8 +52,14 @@ class Server(uvicorn.Server):
             self.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take nothing new, and let what runs come to its end."""
-        await asyncio.gather(close(self.app, self.models, GRACE), super().shutdown(sockets))
+        """Take nothing new, and let what runs come to its end; a second Ctrl-C waits for nothing."""
+        closing = asyncio.ensure_future(close(self.app, self.models, GRACE))
+        await super().shutdown(sockets)
+        if self.force_exit:
+            closing.cancel()
+            await self.lifespan.shutdown()
+        with contextlib.suppress(asyncio.CancelledError):
+            await closing
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -69,12 +75,15 @@ class Server(uvicorn.Server):
                 signal.signal(one, handler)
 
 
-def open_models(directories: Iterable[Path]) -> Models:
-    """The models in these directories, by their names. Raises StoreError for one that holds no language model."""
+def open_models(directories: Iterable[Path], *, time_limit: float = 60.0) -> Models:
+    """The models in these directories, by their names; time_limit: seconds that their engines give to a request.
+
+    Raises StoreError for one that holds no language model.
+    """
     paths = list(directories)
     opened = [load(path) for path in paths]
     named = zip(names_of(paths), opened, paths, strict=True)
-    return Models(Served(name, lm, Engine(lm), path) for name, lm, path in named)
+    return Models(Served(name, lm, Engine(lm, time_limit=time_limit), path) for name, lm, path in named)
 
 
 def access_of(host: str, key: str | None, hosts: Iterable[str]) -> Access:

@@ -23,7 +23,6 @@ class Chunks:
 
     def __init__(self, name: str, created: int, model: str, choices: int, logged: int | None, *, usage: bool):
         """logged: how many likeliest tokens go with each; None: no log-probabilities. usage: whether the end tells."""
-        self.begun = False
         self._logged, self._usage = logged, usage
         self._head = (
             f'data: {{"id":"{name}","object":"text_completion","created":{created},'
@@ -42,7 +41,6 @@ class Chunks:
             parts = [self._event(head, one, finish if i == last else None) for i, one in enumerate(entries)]
             if finish is not None and not entries:
                 parts.append(self._event(head, None, finish))
-        self.begun = self.begun or bool(parts)
         return "".join(parts).encode()
 
     def end(self, usage: Json) -> bytes:

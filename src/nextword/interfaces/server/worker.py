@@ -21,6 +21,8 @@ AnyTicket = TypeVar("AnyTicket", bound=Ticket)
 News = tuple[Callable[..., None], Any]  # a method of a ticket, and what the loop is to call it with
 
 _CALLING = 0.01  # seconds of a round in which another call is begun
+_FEW = 8  # rows whose tokens are told step by step
+_TELLING = 0.05  # seconds until the tokens of more rows are told: for the loop a token alone is as much work as many
 
 
 class Worker(threading.Thread):
@@ -40,6 +42,7 @@ class Worker(threading.Thread):
         self._scores, self._distributions, self._prompts = Scores(model), Distributions(model), Prompts(model)
         self._generation = Generation(model, slots)
         self._news: dict[asyncio.AbstractEventLoop, list[News]] = {}
+        self._told = 0.0
 
     @property
     def waiting(self) -> int:
@@ -71,10 +74,8 @@ class Worker(threading.Thread):
             self._call()
             self._take_in()
             self.running = self._under_way()
-            for scoring in (self._scores, self._distributions):
-                for ticket, _ in self._read(scoring):
-                    self._tell(ticket, ticket.finish, ticket.scored)
-                self._flush()
+            self._score(self._scores)
+            self._score(self._distributions)
             self._begin(self._read(self._prompts))
             self._write()
             self.running = self._under_way()
@@ -136,6 +137,14 @@ class Worker(threading.Thread):
         self._attempt(reading.clear, lambda: ended.extend(reading.read()))
         return ended
 
+    def _score(self, texts: Reading[Scoring]) -> None:
+        """A piece of the texts that are scored; those at their end are told."""
+        ended = self._read(texts)
+        for ticket, _ in ended:
+            self._tell(ticket, ticket.finish, ticket.scored)
+        if ended:
+            self._flush()
+
     def _begin(self, prompts: Iterable[Read[Generating]]) -> None:
         self._attempt(self._generation.clear, lambda: self._generation.add(prompts))
 
@@ -150,7 +159,8 @@ class Worker(threading.Thread):
                 self._tell(ticket, ticket.finish, None)
 
         self._attempt(self._generation.clear, draw)
-        self._flush()
+        if len(self._generation.rows) <= _FEW or time.perf_counter() - self._told > _TELLING:
+            self._flush()
         self._attempt(self._generation.clear, self._generation.advance)
 
     def _attempt(self, tickets: Callable[[], Iterable[Ticket]], work: Callable[[], None]) -> None:
@@ -166,7 +176,7 @@ class Worker(threading.Thread):
 
     def _flush(self) -> None:
         """Tell the loop all the news at once."""
-        news, self._news = self._news, {}
+        news, self._news, self._told = self._news, {}, time.perf_counter()
         for loop, some in news.items():
             with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
                 loop.call_soon_threadsafe(_deliver, some)
