@@ -184,3 +184,21 @@ def test_models_can_be_copied():
     model = tiny_model("lstm", scope="stream", hidden_size=5, **SMALL)
     model.token_log_probs(text(2, 5))
     conforms(copy.deepcopy(model), tolerance=1e-4, reloaded=False)
+
+
+@pytest.mark.parametrize(("kind", "scope"), CASES)
+def test_distributions_are_those_before_each_token(kind, scope, monkeypatch):
+    """As stepping gives them, a few tokens at a time, on from a state and over the ends of sentences."""
+    monkeypatch.setattr("nextword.neural.model._LOGITS", 3 * 4 * V)
+    model, tokens = tiny_model(kind, scope=scope, double=True, **settings_of(kind)), text(3, 14)
+    tokens[1, 9:] = tokens[2, 2:] = -1
+    state = begin = model.advance(model.start(3), text(3, 4, seed=1))
+    parts = list(model.distributions(tokens, begin))
+    assert [rows.shape for rows, _ in parts] == [(3, n, V) for n in (4, 4, 4, 2)]
+    found = np.concatenate([rows for rows, _ in parts], axis=1)
+    for t in range(tokens.shape[1]):
+        reading = tokens[:, t] >= 0
+        np.testing.assert_allclose(found[reading, t], model.log_probs(state)[reading], atol=1e-9)
+        state = model.advance(state, tokens[:, t, None])
+    np.testing.assert_allclose(model.log_probs(parts[-1][1]), model.log_probs(state), atol=1e-9)
+    assert list(model.distributions(tokens[:0], model.start(0))) == []

@@ -27,13 +27,14 @@ def test_a_table_comes_back_and_replaces_another(tmp_path):
     [
         ("{", "is not JSON; run nextword compare again"),
         ("[" * 100_000, "is not JSON; run nextword compare again"),
+        (json.dumps({**TABLE, "seconds": float("nan")}), "is not JSON; run nextword compare again"),
         ("[]", "is not a table of nextword compare; run it again"),
         ("{}", "is not a table of nextword compare; run it again"),
         (json.dumps({**TABLE, "models": {}}), "is not a table of nextword compare; run it again"),
         (json.dumps({**TABLE, "models": [{"model": "a"}]}), "is not a table of nextword compare; run it again"),
         (json.dumps({**TABLE, "format_version": 2}), "has format version 2, this nextword reads up to 1; update it"),
     ],
-    ids=["cut short", "deep", "a list", "an object", "no rows", "no curve", "newer"],
+    ids=["cut short", "deep", "not a number", "a list", "an object", "no rows", "no curve", "newer"],
 )
 def test_what_is_no_table_is_refused_by_name(tmp_path, text, message):
     file = tmp_path / "compare.json"

@@ -101,7 +101,9 @@ class Softmax(Output):
         logits = self._product(hidden.to(self.weight.dtype), self.weight, self.bias)
         if self.excluded is not None:
             logits[:, self.excluded] = -torch.inf
-        return torch.log_softmax(logits, dim=1)
+        if logits.requires_grad:
+            return torch.log_softmax(logits, dim=1)
+        return torch.log_softmax(logits, dim=1, out=logits)  # in place: the system takes long to find as much again
 
     def workspace(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """Memory that is kept from step to step: the system takes long to find so much anew."""

@@ -3,7 +3,7 @@
 B rows, T tokens, V ids, H hidden units. A state is the hidden state that predicts the next token, and the network's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from nextword.text.vocabulary import Vocabulary
 from nextword.types import Array, Float_BT, Float_BV, Ids_BT, Ids_R, Json
 
 Scope = Literal["sentence", "stream"]
+_LOGITS = 1 << 23  # numbers of distributions that are in memory at once
 
 
 class NeuralModel:
@@ -114,10 +115,25 @@ class NeuralModel:
         """As ``token_log_probs``, and between the two the hidden states that predicted the tokens, (B, T, H)."""
         parts: list[tuple[Tensor, Tensor]] = []
         scores, after = self._score(tokens, state, lambda hidden, places: parts.append((hidden, places)))
-        found = np.zeros((tokens.size, after.hidden.shape[1]), dtype=scores.dtype)
-        for hidden, places in parts:
-            found[places.cpu().numpy()] = _numpy(hidden)
-        return scores, found.reshape(*tokens.shape, -1), after
+        found = _gathered(parts, tokens.size, after)
+        return scores, _numpy(found).astype(scores.dtype, copy=False).reshape(*tokens.shape, -1), after
+
+    def distributions(self, tokens: Ids_BT, state: NeuralState) -> Iterator[tuple[Array, NeuralState]]:
+        """Log-probabilities before each token, a few tokens at a time, (B, n, V) nats, and the state after all of them.
+
+        Those at the ends of rows, where tokens are -1, mean nothing.
+        """
+        parts: list[tuple[Tensor, Tensor]] = []
+        with torch.inference_mode():
+            after = self._read(tokens, state, lambda hidden, places: parts.append((hidden, places)))
+            hidden = _gathered(parts, tokens.size, after).unflatten(0, tokens.shape)
+        rows, time = tokens.shape
+        width = max(1, _LOGITS // max(1, rows * len(self.vocabulary)))
+        for at in range(0, time if rows else 0, width):
+            some = hidden[:, at : at + width]
+            with torch.inference_mode():
+                log_probs = _numpy(self.network.output.log_probs(some.flatten(0, 1)))
+            yield log_probs.reshape(*some.shape[:2], -1), after
 
     def _score(self, tokens: Ids_BT, state: NeuralState | None, also: Take | None) -> tuple[Float_BT, NeuralState]:
         found = np.zeros(tokens.size, dtype=_numpy(self._weight[:0]).dtype)
@@ -149,6 +165,14 @@ class NeuralModel:
     @property
     def _weight(self) -> Tensor:
         return self.network.get_parameter("embedding.weight")
+
+
+def _gathered(parts: list[tuple[Tensor, Tensor]], size: int, after: NeuralState) -> Tensor:
+    """Hidden states with their places, brought into one array, (size, H); 0 where there is none."""
+    found = after.hidden.new_zeros((size, after.hidden.shape[1]))
+    for hidden, places in parts:
+        found[places] = hidden.to(found.dtype)
+    return found
 
 
 def _numpy(values: Tensor) -> Array:

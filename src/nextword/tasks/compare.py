@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nextword import store
+from nextword.durable import replacement, system_errors_named
 from nextword.errors import UsageError
 from nextword.ngram.settings import default_threads
 from nextword.tasks.compared import FORMAT_VERSION, write_table
@@ -17,6 +18,7 @@ from nextword.text.corpus import Corpus
 from nextword.types import Json
 
 LEAST_LINES = 10
+TEXT = "train.txt"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def compare(
 ) -> Iterator[Row]:
     """Make each model of ``chosen``, all recipes if None, save it under ``out``, and yield its row.
 
-    Before a row is yielded, ``compare.json`` in ``out`` holds it and those before; see ``document``.
+    Before a row is yielded, ``compare.json`` in ``out`` holds it and those before; see ``document``. ``train.txt``
+    beside it is the part that was trained on, so that what was counted can be counted again.
 
     minutes: begin no further model after that time; one is always trained. progress: called with the name of each
     model as it is begun. Discounts that cannot be estimated fall back, and the row says so. Raises UsageError for a
@@ -94,13 +97,15 @@ def compare(
 
     def rows() -> Iterator[Row]:
         made: list[Row] = []
+        trained_on = _write_training_text(texts.train, out)
         _load_compiled_code(wanted)
         for unit, group in itertools.groupby(wanted, key=lambda recipe: recipe.unit):
             data = Data(texts.train, texts.valid, unit)
             for recipe in group:
                 progress(recipe.name)
                 left = (deadline - time.monotonic()) / 60
-                made.append(_row(recipe, data, texts, out, Resources(threads or default_threads(), left)))
+                resources = Resources(threads or default_threads(), left)
+                made.append(_row(recipe, data, texts, out, resources, trained_on))
                 write_table(out, document(texts, made))
                 yield made[-1]
                 if time.monotonic() > deadline:
@@ -115,13 +120,26 @@ def document(texts: Split, rows: Sequence[Row]) -> Json:
     return {"format_version": FORMAT_VERSION, "text": texts.name, "lines": texts.lines, "models": models}
 
 
-def _row(recipe: Recipe, data: Data, texts: Split, out: Path, resources: Resources) -> Row:
+def _write_training_text(train: Corpus, out: Path) -> list[Json]:
+    """The text as a file in ``out``: its path, size and hash, which every model records."""
+    file = (out / TEXT).resolve()
+    with system_errors_named(file, "written"):
+        out.mkdir(parents=True, exist_ok=True)
+        with replacement(file) as stream:
+            stream.writelines(block.text for block in train)
+    written = Corpus(file)
+    for _ in written:
+        pass
+    return written.sources
+
+
+def _row(recipe: Recipe, data: Data, texts: Split, out: Path, resources: Resources, trained_on: Sequence[Json]) -> Row:
     begin = time.perf_counter()
     model, notes, curve = recipe.make(data, resources)
     seconds = time.perf_counter() - begin
     data.models[recipe.name] = model
     directory = out / recipe.name.replace(" ", "-")
-    store.save(directory, model, text=data.pipeline, settings={"split": texts.lines})
+    store.save(directory, model, text=data.pipeline, trained_on=trained_on, settings={"split": texts.lines})
     found = evaluate(model, texts.test, pipeline=data.pipeline)
     return Row(
         unit=recipe.unit,

@@ -28,7 +28,7 @@ def read_table(directory: Path) -> Json:
             raise StoreError(f"{file}: {size:,} bytes are too many for a table; run nextword compare again")
         text = file.read_bytes()
     try:
-        table = json.loads(text)
+        table = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise StoreError(f"{file}: is not JSON; run nextword compare again") from None
     version = table.get("format_version") if isinstance(table, dict) else None
@@ -38,6 +38,11 @@ def read_table(directory: Path) -> Json:
         raise StoreError(f"{file}: is not a table of nextword compare; run it again")
     found: Json = table
     return found
+
+
+def _refuse(constant: str) -> None:
+    """What Python's JSON has beyond JSON: NaN and the infinities."""
+    raise ValueError(constant)
 
 
 def _is_table(table: Json) -> bool:

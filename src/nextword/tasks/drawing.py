@@ -26,6 +26,7 @@ _LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10  # the
 _ROUND = 6755399441055744.0  # 1.5 * 2**52: added to a small number, it leaves the nearest integer in the low bits
 _LANES = 32
 _BINS, _PER_NAT = 1024, 16.0  # a nucleus is found by bins of log-probability
+_ENOUGH = 1e-250  # weights that a float takes for 0, below e**-700, are nothing beside it
 _WORTH_A_THREAD = 1 << 18  # numbers in rows below which another thread would not pay for itself
 
 
@@ -148,7 +149,9 @@ def _draw_rows(  # type: ignore[no-untyped-def]
         ids, nats = bias_ids[ends[b] : ends[b + 1]], bias_nats[ends[b] : ends[b + 1]]
         if len(ids):
             tokens[b] = _draw(_biased(log_probs[b], ids, nats), uniforms[b], cuts, forbidden, e)
-        else:
+            continue
+        tokens[b] = _draw_plainly(log_probs[b], uniforms[b], cuts, forbidden, e)
+        if tokens[b] < 0:
             tokens[b] = _draw(log_probs[b], uniforms[b], cuts, forbidden, e)
 
 
@@ -158,6 +161,21 @@ def _biased(row, ids, nats):  # type: ignore[no-untyped-def]
     for i in range(len(ids)):
         shifted[ids[i]] += nats[i]
     return shifted
+
+
+@njit(cache=True, nogil=True)
+def _draw_plainly(row, uniform, cuts, forbidden, e):  # type: ignore[no-untyped-def]
+    """A token of a row of log-probabilities from which nothing is cut, or -1: then ``_draw`` has to find one.
+
+    Its largest need not be known, which is a pass less: weights exp(log_prob / temperature) are 1 at most, and if their
+    sum is not tiny, those that are too small for a float do not matter.
+    """
+    scale, top_k, top_p, min_p = cuts
+    if scale == np.inf or 0 < top_k < len(row) or top_p < 1 or min_p > 0:
+        return -1
+    _weigh(row, 0.0, scale, e)
+    e[forbidden] = 0.0
+    return _invert(e, uniform, _ENOUGH)
 
 
 @njit(cache=True, nogil=True)
@@ -181,7 +199,7 @@ def _draw(row, uniform, cuts, forbidden, e):  # type: ignore[no-untyped-def]
         _keep_best(row, largest, e, e.copy(), top_p * _sum(e))
     if min_p > 0:
         _keep_min_p(e, min_p)
-    return _invert(e, uniform)
+    return _invert(e, uniform, 0.0)
 
 
 @njit(cache=True, nogil=True)
@@ -252,14 +270,17 @@ def _sum(e):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _invert(e, uniform):  # type: ignore[no-untyped-def]
-    """The first token at which the running sum of the weights is above ``uniform`` times their total."""
+def _invert(e, uniform, least):  # type: ignore[no-untyped-def]
+    """The first token at which the running sum of the weights is above ``uniform`` times their total.
+
+    -1 unless the total is above ``least``, and finite.
+    """
     blocks = (len(e) + _BLOCK - 1) // _BLOCK
     sums, total = np.empty(blocks), 0.0
     for block in range(blocks):
         sums[block] = _sum(e[block * _BLOCK : (block + 1) * _BLOCK])
         total += sums[block]
-    if not total > 0:
+    if not least < total < np.inf:
         return -1
     target = min(uniform * total, np.nextafter(total, 0.0))  # below the total, however it rounds
     reached, block, token = 0.0, 0, -1

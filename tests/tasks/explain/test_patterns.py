@@ -84,7 +84,8 @@ def test_a_pattern_says_what_it_is():
     assert find_pattern("quotes", text).meaning == "1 inside quotation marks, 0 outside"
     literal = "1 at the end of “ab”, 0 elsewhere"
     assert find_pattern("ab", text).meaning == literal
-    assert find_pattern("last(ab)", text).meaning == f"tokens since the last that is not 0 in: {literal}"
+    assert find_pattern("last( ab )", text).meaning == "tokens since the last “ab”"
+    assert find_pattern("after(last(ab))", text).meaning == "what “last(ab)” was one token before"
     assert find_pattern("ab, b*", text).meaning == f"{literal}; or 1 in a word that is b*, 0 elsewhere"
 
 

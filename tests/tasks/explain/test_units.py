@@ -18,6 +18,7 @@ KINDS = [
     ("rnn", "stream", {"embedding_size": 4, "hidden_size": 5, "layers": 2}),
     ("gru", "sentence", {"embedding_size": 4, "hidden_size": 5, "layers": 1}),
     ("lstm", "stream", {"embedding_size": 4, "hidden_size": 5, "layers": 2}),
+    ("lstm", "sentence", {"embedding_size": 4, "hidden_size": 5, "layers": 2, "learned_start": True}),
     ("transformer", "stream", {"embedding_size": 8, "context": 4, "layers": 2, "heads": 2}),
 ]
 
@@ -36,10 +37,15 @@ def test_a_unit_is_what_stepping_leaves_after_each_token(kind, scope, settings):
     assert found.text.tokens == TOKENS
     assert found.text.texts == ["a", "b", "a", "\n", "d", "zz", "\n"]
     assert found.values.dtype == np.float32
-    state = lm.start(1)
-    for token, row in zip(TOKENS, found.values, strict=True):
+    state, layers = lm.start(1), [hidden_units(lm, Pipeline(), TEXT, part=part).values for part in part_names(lm)[1:]]
+    last = {"lstm": -2}.get(kind, -1)  # of the state's parts, the one that is ``hidden`` itself
+    for t, (token, row) in enumerate(zip(TOKENS, found.values, strict=True)):
         state = lm.advance(state, lm.vocabulary.ids([token])[None] if token != "</s>" else np.array([[EOS]]))
         assert row == pytest.approx(lm.hidden(state)[0], abs=1e-5)
+        if layers or kind in ("rnn", "gru", "lstm"):
+            parts = [part[0].numpy() for part in state.network]
+            assert row == pytest.approx(parts.pop(last), abs=1e-5)
+            assert [values[t] for values in layers] == [pytest.approx(part, abs=1e-5) for part in parts]
 
 
 def test_the_parts_of_an_lstm_are_those_of_its_equations():

@@ -159,7 +159,8 @@ def _ladder(path: "BackoffPath") -> str:
     lines = [table(widths, rows, left=3)]
     given = " ".join(path.rungs[0].context)
     factors = " × ".join(f"{factor:.4g}" for factor in path.factors)
-    lines.append(f"\np({path.word} | {given}) = {factors} = {path.probability:.4g}")
+    product = f"{factors} = {path.probability:.4g}" if len(path.factors) > 1 else f"{factors}, as it is stored"
+    lines.append(f"\np({path.word} | {given}) = {product}")
     if counted:
         lines.append("\nFrom the counts:\n" + "\n".join(_equation(rung) for rung in path.rungs))
     return "\n".join(lines)

@@ -18,7 +18,7 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #ececea; --soft: #a5a5ad; --paper: #17181a; --line: #38393d;
   --low: #17181a; --high: #8a4a12; --bar: #7fb0e6; --minus: #e79a80; } }
 * { box-sizing: border-box }
-body { margin: 0 auto; max-width: 58rem; padding: 2.5rem 1.25rem 4rem; color: var(--ink); background: var(--paper);
+body { margin: 0 auto; max-width: 66rem; padding: 2.5rem 1.25rem 4rem; color: var(--ink); background: var(--paper);
   font: 16px/1.55 system-ui, sans-serif }
 h1 { font-size: 1.5rem; font-weight: 600; margin: 0 }
 h2 { font-size: 1.1rem; font-weight: 600; margin: 2.5rem 0 .5rem }
@@ -32,7 +32,7 @@ p, caption { color: var(--soft); margin: .35rem 0; max-width: 44rem; text-align:
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100% }
 th { text-align: left; font-weight: 500; color: var(--soft) }
 th, td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
-td.n, th.n { text-align: right }
+td.n, th.n { text-align: right; white-space: nowrap }
 .absent { color: var(--soft) }
 .eq { font: .92rem/1.5 ui-monospace, monospace }
 .bar { display: inline-block; height: .7em; background: var(--bar); border-radius: 1px; min-width: 1px }
@@ -65,7 +65,7 @@ def _page(one: Explanation, title: str) -> Iterator[str]:
     total = sum(one.bits)
     yield f"<h1>Why these probabilities</h1>\n<p>{_text(title)}. {len(one.tokens):,} tokens, {_number(total)} bits"
     yield f", perplexity {_number(2 ** (total / len(one.tokens)) if total < 1e5 else math.inf)}.</p>\n"
-    yield "<p>The darker a token, the more surprising it was. Point at one for its numbers, or follow it.</p>\n"
+    yield "<p>The stronger its colour, the more surprising a token was. Point at one for its numbers, or follow it.</p>\n"
     yield f'<div class="text">{"".join(_tokens(one))}</div>\n'
     yield f'<div class="scroll">{_table(one)}</div>\n'
     yield from _details(one)
@@ -161,7 +161,8 @@ def _ladder(path: BackoffPath) -> str:
         head += '<th class="n">count</th><th>from counts</th>'
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     given = " ".join(path.rungs[0].context)
-    total = f"p({path.word} | {given}) = {factors} = {_probability(path.log_prob)}"
+    product = f"{factors} = {_probability(path.log_prob)}" if len(path.factors) > 1 else f"{factors}, as it is stored"
+    total = f"p({path.word} | {given}) = {product}"
     return f'<p class="product eq">{_text(total)}</p><div class="scroll">{table}</div>\n'
 
 
@@ -185,12 +186,12 @@ def _influence(one: Influence) -> str:
     )
     rows = "".join(
         f'<tr><td>{_text(word)}</td><td class="n">{norm:.4g}</td><td>{_bar(norm / largest)}</td>'
-        f'<td class="n">{product:+.4f}</td></tr>'
+        f'<td class="n">{_signed(product)}</td></tr>'
         for word, norm, product in zip(one.inputs, one.norms, one.products, strict=True)
     )
     head = '<th>read</th><th class="n">norm of the gradient</th><th></th><th class="n">gradient · input, nats</th>'
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    total = f"log p = {one.log_prob:.4f} nats; the darker a word, the more the probability hangs on it."
+    total = f"log p = {_signed(one.log_prob)} nats. The stronger its colour, the more the probability hangs on a word."
     return f'<p class="product">{_text(total)}</p><div class="text">{words}</div><div class="scroll">{table}</div>\n'
 
 
@@ -200,6 +201,10 @@ def _bar(share: float) -> str:
 
 def _shade(bits: float) -> int:
     return _SHADES if not math.isfinite(bits) else max(0, min(_SHADES, round(bits / _BITS_A_SHADE)))
+
+
+def _signed(value: float) -> str:
+    return f"{'−' if value < 0 else '+'}{abs(value):.4f}"
 
 
 def _probability(log_prob: float) -> str:

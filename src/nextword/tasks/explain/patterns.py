@@ -46,7 +46,7 @@ def _find(pattern: str, text: Spelt, depth: int) -> Pattern:
                 raise UsageError(f"{pattern}: expected a pattern between the parentheses, such as {name}(capital)")
             if not depth:
                 raise UsageError(f"{name}(…) inside {_DEPTH} others; expected no more than that")
-            return of(_find(inner, text, depth - 1))
+            return of(_find(inner, text, depth - 1).signal, inner)
     if pattern in _NAMED:
         return _NAMED[pattern](text)
     parts = [part.strip() for part in pattern.split(",") if part.strip()] or [pattern]
@@ -142,16 +142,15 @@ _NAMED: dict[str, Callable[[Spelt], Pattern]] = {
 NAMES = tuple(_NAMED)
 
 
-def _after(inner: Pattern) -> Pattern:
-    signal = np.concatenate([[0.0], inner.signal[:-1]])
-    return Pattern(signal, f"one token earlier: {inner.meaning}")
+def _after(signal: Float_T, pattern: str) -> Pattern:
+    return Pattern(np.concatenate([[0.0], signal[:-1]]), f"what “{pattern}” was one token before")
 
 
-def _last(inner: Pattern) -> Pattern:
-    return Pattern(_since((inner.signal > 0).tolist()), f"tokens since the last that is not 0 in: {inner.meaning}")
+def _last(signal: Float_T, pattern: str) -> Pattern:
+    return Pattern(_since((signal > 0).tolist()), f"tokens since the last “{pattern}”")
 
 
-_FUNCTIONS: dict[str, Callable[[Pattern], Pattern]] = {"after": _after, "last": _last}
+_FUNCTIONS: dict[str, Callable[[Float_T, str], Pattern]] = {"after": _after, "last": _last}
 
 
 def _literal(wanted: str, text: Spelt) -> Pattern:

@@ -32,8 +32,12 @@ def part_names(model: Any) -> list[str]:
     from nextword.neural.states import layer_names
 
     names = layer_names(model)
-    last = max((name for name in names if name.startswith("h")), key=lambda name: int(name[1:]), default=None)
-    return [HIDDEN, *(name for name in names if name != last)]
+    return [HIDDEN, *(name for name in names if name != _last_output(names))]
+
+
+def _last_output(names: list[str]) -> str | None:
+    """Which of the parts of a recurrent model's state its predictions are made of."""
+    return max((name for name in names if name.startswith("h")), key=lambda name: int(name[1:]), default=None)
 
 
 def hidden_units(model: Any, pipeline: Pipeline, text: str, *, part: str = HIDDEN) -> Units:
@@ -45,14 +49,18 @@ def hidden_units(model: Any, pipeline: Pipeline, text: str, *, part: str = HIDDE
     known = part_names(model)
     if not known:
         kind = getattr(model, "kind", type(model).__name__)
-        raise UsageError(f"a {kind} model has no hidden units; choose a recurrent model, a transformer or a window")
+        article = "an" if kind == "ngram" else "a"
+        raise UsageError(
+            f"{article} {kind} model has no hidden units; choose a recurrent model, a transformer or a window"
+        )
     if part not in known:
         raise UsageError(f"part={part!r}: this model has {', '.join(known)}")
     spelt = read_spelt(model, pipeline, text, most=MOST_TOKENS)
-    if part != HIDDEN:
-        from nextword.neural.states import layer_names, layer_states
+    from nextword.neural.states import layer_names, layer_states
 
-        return Units(spelt, layer_states(model, spelt.ids, layer_names(model).index(part)))
+    wanted = _last_output(layer_names(model)) if part == HIDDEN else part
+    if wanted is not None:
+        return Units(spelt, layer_states(model, spelt.ids, wanted))
     # The state after a token is the one that predicts the next; a token more, whichever, shows that after the last.
     ids = np.append(spelt.ids, model.vocabulary.eos).astype(np.int32)
     _, hidden, _ = model.token_log_probs_and_hidden(ids[None])
