@@ -1,6 +1,7 @@
 """The page's files, and its frame: navigation, theme, errors that concern all views."""
 
 import http.client
+import json
 
 import pytest
 
@@ -145,3 +146,77 @@ def test_a_server_that_is_gone_is_said_in_words(page):
     page.route("**/explore/models", lambda route: route.abort())
     page.goto("/#/next")
     assert page.get_by_role("alert").inner_text() == "The server does not answer. Is “nextword serve” still running?"
+
+
+def imported(page, module, call):
+    """What a function of one of the page's modules gives."""
+    return page.evaluate(f"async () => {{ const it = await import('/static/{module}'); return it.{call}; }}")
+
+
+def test_probabilities_are_short(page):
+    page.goto("/#/compare")
+    for p, shown in (
+        (0.31249, "0.312"), (1, "1.000"), (0.00012, "0.00012"), (3.4e-7, "3·10⁻⁷"), (9.96e-12, "1·10⁻¹¹"), (0, "0.000"),
+        ("null", "–"),
+    ):  # fmt: skip
+        assert imported(page, "dom.js", f"probability({p})") == shown
+
+
+def test_quick_changes_reach_the_address(page):
+    page.goto("/#/generation?model=ngram")
+    settle(page)
+    slider = page.get_by_label("Temperature")
+    slider.evaluate(
+        """async one => { for (let i = 0; i < 300; i += 1) { one.value = (i % 40) / 20;
+           one.dispatchEvent(new Event("input")); await new Promise(done => setTimeout(done)); } }"""
+    )
+    settle(page)
+    assert "temperature=0.95" in page.url
+    assert slider.evaluate("one => one.nextElementSibling.textContent") == "0.95"
+
+
+def test_short_names_leave_out_what_all_have(page):
+    page.goto("/#/compare")
+    for names, short in (
+        (["word-lstm", "word-mkn-5"], ["lstm", "mkn-5"]),
+        (["word-mkn-3", "word-mkn-5"], ["3", "5"]),
+        (["word-lstm", "char-lstm"], ["word-lstm", "char-lstm"]),
+        (["word-lstm"], ["word-lstm"]),
+        ([], []),
+    ):
+        assert imported(page, "dom.js", f"shortNames({names})") == short
+
+
+def test_models_of_different_kinds_are_shown_first(page):
+    page.goto("/#/compare")
+    models = [
+        {"name": name, "kind": name.split("-")[1], "unit": name.split("-")[0], "parameters": size}
+        for name, size in (
+            ("character-lstm", 90), ("word-ngram-1", 1), ("word-ngram-5", 5), ("word-ngram-3", 3), ("word-lstm", 7),
+            ("word-rnn", 2), ("word-window", 2), ("word-transformer", 2),
+        )
+    ]  # fmt: skip
+    call = f"chosen({json.dumps(models)}, PARAMS).map(one => one.name)"
+    assert imported(page, "picker.js", call.replace("PARAMS", "{}")) == [
+        "word-ngram-5", "word-lstm", "word-rnn", "word-transformer",
+    ]  # fmt: skip
+    named = call.replace("PARAMS", "{models: 'word-lstm,character-lstm,gone'}")
+    assert imported(page, "picker.js", named) == ["character-lstm", "word-lstm"]
+
+
+def test_many_models_are_put_away(page):
+    def many(route):
+        (first, *_) = route.fetch().json()
+        route.fulfill(json=[{**first, "name": f"model-{i}"} for i in range(12)])
+
+    page.watch.allow("404")
+    page.route("**/explore/models", many)
+    page.goto("/#/next?models=model-3,model-4")
+    settle(page)
+    chips = page.locator(".picker label:visible")
+    assert chips.all_inner_texts() == ["model-3", "model-4"]
+    page.get_by_role("button", name="All 12").click()
+    assert chips.count() == 12
+    page.get_by_label("model-7").check()
+    page.get_by_role("button", name="Fewer").click()
+    assert chips.all_inner_texts() == ["model-3", "model-4", "model-7"]

@@ -69,7 +69,7 @@ async def _events(
     lm: LM, wish: Wish, first: list[Token] | None, tokens: AsyncIterator[list[Token]]
 ) -> AsyncGenerator[str, None]:
     """The stream; closed by a client that goes away, it closes ``tokens``, which frees their places in the engine."""
-    writers = [Writer(lm, list(wish.prompt)) for _ in range(wish.samples)]
+    writers = [Writer(lm, list(wish.prompt), ends=wish.stop_at_end) for _ in range(wish.samples)]
     try:
         if first is not None:
             yield _event({"tokens": [writers[token.sample].add(token) for token in first]})
@@ -83,10 +83,11 @@ async def _events(
 
 
 class Writer:
-    """The text of one sample as its tokens come. reason: why it ended, ``stop`` or ``length``."""
+    """The text of one sample as its tokens come. ends: whether ``</s>`` ends it. reason: it did (stop), or length."""
 
-    def __init__(self, lm: LM, prompt: list[int]):
+    def __init__(self, lm: LM, prompt: list[int], *, ends: bool = True):
         self._lm, self._ids = lm, prompt[-_BEFORE:]
+        self._end = lm.model.vocabulary.eos if ends else None
         self._skip = len(self._lm.text(self._ids))
         self._text = ""
         self.reason = "length"
@@ -94,7 +95,7 @@ class Writer:
     def add(self, token: Token) -> Json:
         """What one more token changes: usually text is added, sometimes the last of it is written otherwise."""
         self._ids.append(token.id)
-        if token.id == self._lm.model.vocabulary.eos:
+        if token.id == self._end:
             self.reason = "stop"
         text = self._lm.text(self._ids)[self._skip :]
         at = _common(self._text, text)

@@ -9,12 +9,6 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from nextword.interfaces.explorer import generation, listing, surprisal, words
 from nextword.interfaces.server.models import Models
 
-POLICY = "; ".join(
-    [
-        "default-src 'self'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'",
-        "object-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
-    ]
-)  # fmt: skip
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -64,13 +58,7 @@ def _asset(file: Path) -> Asset:
 
 def _answer(asset: Asset, request: Request) -> Response:
     """The file, or 304 if the browser has it: it asks each time, so that an upgrade shows at once."""
-    headers = {
-        "ETag": asset.tag,
-        "Cache-Control": "no-cache",
-        "Content-Security-Policy": POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-    }
+    headers = {"ETag": asset.tag, "Cache-Control": "no-cache"}
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if asset.tag in known:
         return Response(status_code=304, headers=headers)

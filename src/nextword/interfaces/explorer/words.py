@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from nextword.interfaces.explorer.asked import Asked, ask_all, read
-from nextword.interfaces.explorer.contexts import Contexts
+from nextword.interfaces.explorer.contexts import Contexts, key_of
 from nextword.interfaces.server.models import Models, Served
 from nextword.lm import LM
 from nextword.tasks.next import entropies, most_likely, ranks
@@ -117,12 +117,18 @@ def walked(lm: LM, contexts: Contexts, asked: StepsAsked) -> Json:
     """The steps of a text, the last ones if it is long. first: how many tokens come before them."""
     tokens, listed = read(lm, asked.text)
     ids, first = np.array(listed, dtype=np.int32), max(0, len(listed) - _STEPS)
-    vocabulary = lm.model.vocabulary
-    steps = [
-        step_of(contexts.log_probs(ids[:t]), vocabulary, tokens[t], int(ids[t]), k=asked.k)
-        for t in range(first, len(ids))
-    ]
+    steps = [_step(lm, contexts, tokens[t], ids[: t + 1], asked.k) for t in range(first, len(ids))]
     return {"first": first, "steps": steps}
+
+
+def _step(lm: LM, contexts: Contexts, token: str, ids: Ids_T, k: int) -> Json:
+    """The step of the last of ``ids``, which is kept: a text grows at its end."""
+    key = key_of(ids) + f"{k} {token}".encode(errors="surrogatepass")
+    step = contexts.answers.get(key)
+    if step is None:
+        step = step_of(contexts.log_probs(ids[:-1]), lm.model.vocabulary, token, int(ids[-1]), k=k)
+        contexts.answers.put(key, step)
+    return step
 
 
 def step_of(row: Float_V, vocabulary: Vocabulary, token: str, token_id: int, *, k: int) -> Json:

@@ -14,9 +14,13 @@ const VIEWS = [
 ];
 const SHARED = ["text", "models"]; // what goes along from one view to another
 
+const PAUSE = 120; // milliseconds between two changes of the address: browsers allow no more than 200 in ten seconds
+
 const main = document.getElementById("main");
 const live = document.getElementById("live");
 let models = [];
+let place = read(); // { id, params } of what is shown; the address follows a moment later
+let writing = null;
 let open = null; // { id, handle } of the view that is shown
 let opening = 0;
 
@@ -28,22 +32,49 @@ function read() {
 }
 
 function address(id, params) {
-  const kept = Object.entries(params).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  const query = new URLSearchParams(kept.map(([name, value]) => [name, String(value)])).toString();
+  const query = new URLSearchParams(clean(params)).toString();
   return `#/${id}${query ? `?${query}` : ""}`;
 }
 
-/** Write a view's address; text and models stay as they are unless `params` says otherwise. */
+function clean(params) {
+  const kept = Object.entries(params).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return Object.fromEntries(kept.map(([name, value]) => [name, String(value)]));
+}
+
+function shared(params) {
+  return Object.fromEntries(Object.entries(params).filter(([name]) => SHARED.includes(name)));
+}
+
+/** Show a view with other params, which its address then says; text and models stay unless `params` has them. */
 function go(id, params, { replace = false } = {}) {
-  if (id !== read().id) return; // a late answer of a view that is no longer open
-  const shared = Object.fromEntries(Object.entries(read().params).filter(([name]) => SHARED.includes(name)));
-  const next = address(id, { ...shared, ...params });
-  if (next !== location.hash) history[replace ? "replaceState" : "pushState"](null, "", next);
+  if (id !== place.id) return; // a late answer of a view that is no longer open
+  const next = { id, params: clean({ ...shared(place.params), ...params }) };
+  if (!replace && address(id, next.params) !== address(id, place.params)) {
+    writeNow();
+    history.pushState(null, "", address(id, next.params));
+  }
+  place = next;
+  if (replace) writeSoon();
   navigate();
 }
 
+function writeSoon() {
+  if (writing) return;
+  api.busy(() => new Promise((written) => {
+    writing = { timer: setTimeout(writeNow, PAUSE), written };
+  }));
+}
+
+function writeNow({ drop = false } = {}) {
+  if (!writing) return;
+  clearTimeout(writing.timer);
+  if (!drop) history.replaceState(null, "", address(place.id, place.params));
+  writing.written();
+  writing = null;
+}
+
 async function navigate() {
-  const { id, params } = read();
+  const { id, params } = place;
   drawNavigation(id, params);
   if (open?.id === id) {
     open.handle?.update?.(params);
@@ -62,7 +93,7 @@ async function navigate() {
     const title = h("h1", { id: "title", tabindex: "-1" }, view.title);
     main.replaceChildren(h("div", { class: "heading" }, title, view.lead && h("p", { class: "lead" }, view.lead)), root);
     open.handle = view.mount(root, context(id)) ?? {};
-    open.handle.update?.(read().params);
+    open.handle.update?.(place.params);
     if (!first) title.focus();
   } catch (error) {
     if (turn !== opening) return;
@@ -78,7 +109,7 @@ function context(id) {
     go: (params, options) => go(id, params, options),
     address,
     get params() {
-      return read().params;
+      return place.params;
     },
   };
 }
@@ -91,11 +122,13 @@ function stylesheet(href) {
 }
 
 function drawNavigation(current, params) {
-  const shared = Object.fromEntries(Object.entries(params).filter(([name]) => SHARED.includes(name)));
-  const items = VIEWS.map(([id, label]) =>
-    h("li", {}, h("a", { href: address(id, shared), "aria-current": id === current ? "page" : null }, label)),
-  );
-  document.getElementById("views").replaceChildren(...items);
+  const list = document.getElementById("views");
+  if (!list.children.length) list.append(...VIEWS.map(([id, label]) => h("li", {}, h("a", { "data-view": id }, label))));
+  for (const link of list.querySelectorAll("a")) {
+    link.href = address(link.dataset.view, shared(params));
+    if (link.dataset.view === current) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
 }
 
 /** Say what went wrong beside `where`; without an error, take back what was said there. */
@@ -165,7 +198,7 @@ function drawTheme() {
 
 async function begin() {
   drawTheme();
-  drawNavigation(read().id, read().params);
+  drawNavigation(place.id, place.params);
   api.onKeyWanted(askForKey);
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault(); // the hash is the view's
@@ -181,7 +214,12 @@ async function begin() {
   }
   const many = models.length === 1 ? "One model" : `${models.length} models`;
   document.getElementById("served").textContent = `${many}. What you type goes to this server and nowhere else.`;
-  window.addEventListener("hashchange", () => api.busy(navigate));
+  const follow = () => {
+    writeNow({ drop: true });
+    place = read();
+    api.busy(navigate);
+  };
+  window.addEventListener("hashchange", follow);
   await navigate();
 }
 

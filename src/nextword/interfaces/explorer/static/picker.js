@@ -2,11 +2,27 @@
 
 import { h } from "./dom.js";
 
-/** The models that an address chooses, in the server's order; without a choice the first `several` that are fit. */
+const MANY = 9; // models from which those that are not chosen are put away
+
+/** The models that an address chooses, in the server's order; without a choice `several` of different kinds. */
 export function chosen(models, params, { fit = () => true, several = 4 } = {}) {
   const named = new Set((params.models ?? "").split(",").filter(Boolean));
   const found = models.filter((model) => named.has(model.name) && fit(model));
-  return found.length ? found : models.filter(fit).slice(0, several);
+  return found.length ? found : different(models.filter(fit), several);
+}
+
+/** Of each kind the model with most parameters, those that read words first: they can be compared word by word. */
+function different(models, several) {
+  if (models.length <= several) return models;
+  const words = models.filter((model) => model.unit === "word");
+  const best = new Map();
+  for (const model of words.length ? words : models) {
+    if (!(best.get(model.kind)?.parameters >= model.parameters)) best.set(model.kind, model);
+  }
+  const usual = ["ngram", "lstm", "transformer", "pretrained", "rnn"];
+  const place = (kind) => (usual.includes(kind) ? usual.indexOf(kind) : usual.length);
+  const picked = [...best.values()].sort((a, b) => place(a.kind) - place(b.kind)).slice(0, several);
+  return models.filter((model) => picked.includes(model));
 }
 
 /** The one model of an address (`model`), else the first of `models` in it, else the first that is fit; or undefined. */
@@ -29,7 +45,18 @@ export function picker(models, { legend = "Models", one = false, fit = () => tru
     if (!names().length) box.checked = true; // one at least
     change(names());
   }
-  const root = h("fieldset", { class: "picker" }, h("legend", {}, legend), boxes.map(({ label }) => label));
-  root.update = (wanted) => boxes.forEach(({ box }) => (box.checked = wanted.includes(box.value)));
+  let open = boxes.length < MANY;
+  const more = h("button", { type: "button", class: "quiet small", hidden: open, onclick: () => put(!open) });
+  const root = h("fieldset", { class: "picker" }, h("legend", {}, legend), boxes.map(({ label }) => label), more);
+  function put(wide) {
+    open = wide;
+    boxes.forEach(({ box, label }) => (label.hidden = !open && !box.checked));
+    more.textContent = open ? "Fewer" : `All ${boxes.length}`;
+    more.setAttribute("aria-expanded", open);
+  }
+  root.update = (wanted) => {
+    boxes.forEach(({ box }) => (box.checked = wanted.includes(box.value)));
+    put(open);
+  };
   return root;
 }

@@ -50,12 +50,15 @@ export function drawTree(branches, current, { go, drop }) {
     const text = written(node.path);
     const on = startsWith(here, node.path);
     const steps = node.words.map((one, i) => {
-      const place = written(node.path.slice(0, node.path.length - node.words.length + i + 1));
-      return h("button", { type: "button", class: "quiet place", "aria-current": on && here.length === wordsOf(place).length ? "location" : null, title: "Go on from here", onclick: () => go(place) }, one === "\n" ? word("</s>") : word(one));
+      const path = node.path.slice(0, node.path.length - node.words.length + i + 1);
+      const passed = startsWith(here, path);
+      const current = passed && here.length === path.length ? "location" : null;
+      const props = { type: "button", class: passed ? "quiet place on" : "quiet place", "aria-current": current, title: "Go on from here" };
+      return h("button", { ...props, onclick: () => go(written(path)) }, one === "\n" ? word("</s>") : word(one));
     });
     const leaf = !node.children.length && branches.length;
     const label = `Remove the branch ${node.path.slice(-3).join(" ")}`;
-    return h("li", { class: on ? "on" : null }, h("span", { class: "run" }, steps,
+    return h("li", {}, h("span", { class: "run" }, steps,
       leaf && !on && h("button", { type: "button", class: "quiet drop", "aria-label": label, title: "Remove this branch", onclick: () => drop(text) }, "×")),
       node.children.length > 0 && draw(node.children));
   }));

@@ -1,6 +1,6 @@
 // What `nextword compare` measured: a table of all models, and how the networks' losses fell.
 
-import { count, h, probability } from "../dom.js";
+import { count, h } from "../dom.js";
 import { lossChart } from "./curves.js";
 
 const UNITS = { word: "Words", char: "Characters" };
@@ -67,7 +67,7 @@ function tableOf(table, context) {
   const charts = units
     .map((unit) => [unit, table.models.filter((row) => row.unit === unit && row.curve.length)])
     .filter(([, rows]) => rows.length)
-    .map(([unit, rows]) => lossChart(rows, UNITS[unit] ?? unit, TOKENS[unit] ?? "token", context.announce));
+    .map(([unit, rows]) => lossChart(rows, UNITS[unit] ?? unit, TOKENS[unit] ?? "token"));
   const axis = axisChoice(context);
   const [train, valid, test] = table.lines.map(count);
   const node = h("div", { class: "compared" },
@@ -79,10 +79,10 @@ function tableOf(table, context) {
         h("thead", {}, h("tr", {}, heads.map((one) => one.node))), bodies.map((body) => body.node))),
     notes.size > 0 && h("details", { class: "notes" }, h("summary", {}, "Notes"),
       h("ol", {}, [...notes.keys()].map((note) => h("li", {}, note)))),
-    charts.length > 0 && h("section", { "aria-labelledby": "curves" },
-      h("div", { class: "curves-head" }, h("h2", { id: "curves" }, "How the networks learnt"), axis.node),
+    charts.length > 0 && h("section", { "aria-label": "Loss curves" },
+      h("div", { class: "curves-head" }, h("h2", {}, "How the networks learnt"), axis.node),
       h("div", { class: "charts" }, charts.map((chart) => chart.node))),
-    h("section", { "aria-labelledby": "meanings" }, h("h2", { id: "meanings" }, "What the figures mean"),
+    h("section", {}, h("h2", {}, "What the figures mean"),
       h("dl", { class: "meanings" }, MEANINGS.map(([name, words]) => h("div", {}, h("dt", {}, name), h("dd", {}, words))))));
   return {
     node,
@@ -141,7 +141,7 @@ function bodyOf(unit, all, notes, context) {
     [id, Math.min(...rows.map((row) => row[id]).filter(Number.isFinite))]));
   const longest = Math.max(...all.map((row) => row.bits_per_byte ?? 0));
   const lines = rows.map((row) => ({ row, node: lineOf(row, best, longest, notes, context) }));
-  const name = h("tr", { class: "group" }, h("th", { colspan: COLUMNS.length, scope: "rowgroup" }, UNITS[unit] ?? unit));
+  const name = h("tr", { class: "group" }, h("th", { colspan: COLUMNS.length, scope: "rowgroup" }, h("span", {}, UNITS[unit] ?? unit)));
   const node = h("tbody", {}, name, lines.map((line) => line.node));
   return {
     node,
@@ -161,8 +161,8 @@ function lineOf(row, best, longest, notes, context) {
     : row.model;
   return h("tr", {}, h("th", { scope: "row" }, name, marks), COLUMNS.slice(1).map((column) => {
     const value = row[column.id];
-    const leads = column.least && value === best[column.id];
     const shown = value === null || value === undefined ? (column.id === "order" ? "–" : "∞") : column.show(value);
+    const leads = column.least && Number.isFinite(best[column.id]) && shown === column.show(best[column.id]);
     const mark = leads && [h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: "unseen" }, "best: ")];
     const bar = column.id === "bits_per_byte" && h("span", { class: "bar", "aria-hidden": "true" },
       h("span", { class: "fill", style: { width: `${(100 * (value ?? 0)) / longest}%` } }));
@@ -204,10 +204,16 @@ function withoutTable({ reason, commands, served }) {
 
 function decimals(digits) {
   return (value) => {
-    if (value >= 1e9) return probability(value);
+    if (value >= 1e9) return power(value);
     const [whole, part] = value.toFixed(digits).split(".");
     return count(Number(whole)) + (part ? `.${part}` : "");
   };
+}
+
+/** A figure that is off the scale, such as 7·10²³. */
+function power(value) {
+  const [digits, exponent] = value.toExponential(0).split("e+");
+  return `${digits}·10${[...exponent].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("")}`;
 }
 
 function megabytes(bytes) {

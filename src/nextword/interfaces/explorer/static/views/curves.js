@@ -8,7 +8,7 @@ const AXES = { tokens: "tokens read", seconds: "seconds of training" };
 const LINE = 15; // pixels between two names
 
 /** A chart whose `update("tokens" | "seconds")` draws it; it redraws itself when its width changes. */
-export function lossChart(rows, title, token, announce) {
+export function lossChart(rows, title, token) {
   const series = rows.map((row, i) => ({
     name: row.model,
     colour: `var(--series-${(i % 8) + 1})`,
@@ -20,14 +20,15 @@ export function lossChart(rows, title, token, announce) {
   const handle = h("input", {
     type: "range", class: "unseen-range", min: 0, max: 100, step: 1, value: 100,
     "aria-label": `Place on the axis of the chart of ${title.toLowerCase()}`,
-    oninput: () => read(scaled(Number(handle.value) / 100), true),
+    oninput: () => read(place(), true),
   });
   let axis = "tokens";
   let scale = null;
   let cursor = null;
 
-  function scaled(share) {
-    return share * scale.last;
+  /** Where the handle is, in tokens or seconds. */
+  function place() {
+    return (Number(handle.value) / 100) * scale.last;
   }
 
   function draw() {
@@ -39,7 +40,7 @@ export function lossChart(rows, title, token, announce) {
     cursor = s("line", { class: "cursor", y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom, visibility: "hidden" });
     svg.replaceChildren(...frame(scale, axis, token, width), ...series.map((one) => lines(one, scale, axis)), cursor,
       ...names(series, scale, axis, width));
-    read(scale.last * (Number(handle.value) / 100), false);
+    read(place(), false);
   }
 
   /** Each network's figures at or before a place on the axis. */
@@ -73,9 +74,8 @@ export function lossChart(rows, title, token, announce) {
     handle.value = 100;
     read(scale.last, false);
   });
-  handle.addEventListener("focus", () => read(scaled(Number(handle.value) / 100), true));
-  handle.addEventListener("blur", () => read(scaled(Number(handle.value) / 100), false));
-  void announce;
+  handle.addEventListener("focus", () => read(place(), true));
+  handle.addEventListener("blur", () => read(place(), false));
 
   const key = h("p", { class: "note key" }, h("span", { class: "stroke solid", "aria-hidden": "true" }), "validation",
     h("span", { class: "stroke dashed", "aria-hidden": "true" }), "training, with dropout");

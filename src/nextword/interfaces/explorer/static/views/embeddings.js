@@ -97,6 +97,7 @@ function makeControls(context) {
       size.value = shown;
       around.checked = Boolean(params.around && params.word);
       around.disabled = !params.word;
+      size.disabled = around.checked;
       models.update([model.name]);
     },
   };

@@ -135,7 +135,12 @@ export const view = {
       if ((params.text ?? "").trim() || !model()) return;
       const found = await beginnings(model()).catch(() => []);
       if (!samples.contains(empty) || !found.length) return;
-      empty.append(" Or begin with ", found.map((one, i) => [i ? ", " : "", h("button", { type: "button", class: "quiet offer words", onclick: () => { set({ text: `${one} ` }); empty.remove(); write(); } }, one)]), ".");
+      const begin = (one) => {
+        set({ text: `${one} ` });
+        write();
+      };
+      const button = (one) => h("button", { type: "button", class: "quiet offer words", onclick: () => begin(one) }, one);
+      empty.append(" Or begin with ", ...found.flatMap((one, i) => [i ? ", " : "", button(one)]), ".");
     }
 
     function stop() {

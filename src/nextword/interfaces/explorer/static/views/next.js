@@ -72,15 +72,19 @@ export const view = {
     function force(one) {
       const text = forced(box.value, one);
       set({ text, branches: serialise(kept(parse(params.branches), text)) });
-      box.focus({ preventScroll: true });
       box.setSelectionRange(text.length, text.length);
+    }
+
+    /** By the mouse one goes on typing; fingers and keys stay where they are. */
+    function pick(event) {
+      force(event.currentTarget.entry);
+      if (event.pointerType === "mouse") box.focus({ preventScroll: true });
     }
 
     /** Go to another place, and keep this one as a branch. */
     function leave(text) {
       const branches = cut(box.value).base === "" && !box.value.trim() ? parse(params.branches) : kept(parse(params.branches), box.value);
       set({ text, branches: serialise(branches) });
-      box.focus({ preventScroll: true });
     }
 
     const shown = () => chosen(models, params, { fit: (model) => model.normalised });
@@ -163,9 +167,9 @@ export const view = {
     function fill(column, one, { name, full, k, model }) {
       const [header, list, more] = column.children;
       const uncertainty = one.reason ? null : h("p", { class: "entropy" }, h("b", {}, one.entropy.toFixed(2)), " bits of entropy", h("span", { class: "note" }, `like ${choices(2 ** one.entropy)} equal choices`));
-      const typed = one.prefix && one.word && h("p", { class: "typed note" }, "as typed: ", probability(one.word.probability), ` · rank ${one.word.rank}`);
-      const completing = one.prefix ? h("p", { class: "typed note" }, "begins with ", h("span", { class: "words" }, one.prefix), `: ${probability(one.prefix_probability)}`) : null;
-      header.replaceChildren(h("h2", { title: one.name }, name), h("p", { class: "note" }, model?.description ?? ""), uncertainty ?? "", h("div", { class: "lookup" }, h("div", {}, completing, typed)));
+      const itself = one.word ? ` · alone ${probability(one.word.probability)}, rank ${one.word.rank}` : "";
+      const completing = one.prefix && h("p", { class: "typed note" }, h("span", { class: "words" }, `${one.prefix}…`), ` ${probability(one.prefix_probability)}${itself}`);
+      header.replaceChildren(h("h2", { title: one.name }, name), h("p", { class: "note" }, model?.description ?? ""), uncertainty ?? "", h("div", { class: "lookup" }, h("div", {}, completing)));
       column.setAttribute("aria-label", one.name);
       const top = one.top ?? [];
       while (list.children.length > top.length) list.lastChild.remove();
@@ -186,7 +190,7 @@ export const view = {
     }
 
     function newRow() {
-      return h("li", {}, h("button", { type: "button", class: "candidate", onclick: (event) => force(event.currentTarget.entry) }));
+      return h("li", {}, h("button", { type: "button", class: "candidate", onclick: pick }));
     }
 
     function same(text) {
@@ -250,7 +254,7 @@ export const view = {
       try {
         const answer = await post("/explore/steps", { text: base, models: names, k: 3 }, { signal: mine.signal });
         fail(table, null);
-        table.replaceChildren(...byTokens(answer.models).map((group) => drawSteps(group, leave)));
+        table.replaceChildren(...byTokens(answer.models).map((group) => drawSteps(group, models, leave)));
       } catch (error) {
         if (error.name !== "AbortError") stepsOf = null;
         fail(table, error);
@@ -278,11 +282,11 @@ function byTokens(found) {
 }
 
 /** The lectures' table: the context so far, the word that came, and what each model had expected. */
-function drawSteps(group, leave) {
+function drawSteps(group, models, leave) {
   const names = shortNames(group.map((one) => one.name));
   const [{ first, steps }] = group;
   const spelt = (tokens) => tokens.map((token) => (token === "</s>" ? "\n" : `${token} `)).join("").replaceAll(" \n", "\n");
-  const words = group.every((one) => one.steps.every((step) => !/^[▁Ġ]/.test(step.token)));
+  const words = models.find((model) => model.name === group[0].name)?.unit === "word";
   const rows = steps.map((step, t) => {
     const before = steps.slice(0, t).map((one) => one.token);
     const start = t + first === 0;

@@ -34,7 +34,8 @@ export const view = {
       h("div", { class: "row tools" }, legend(), h("label", { class: "row" }, numbers, "Numbers")), score);
     root.append(choice, h("div", { class: "field" }, h("label", { for: "surprisal-text" }, "Text"), box, offers), result, popover);
 
-    const resized = new ResizeObserver(debounce(() => found.length && drawScore(), 100));
+    let drawnAt = 0;
+    const resized = new ResizeObserver(debounce(() => found.length && score.clientWidth !== drawnAt && drawScore(), 100));
     resized.observe(score);
 
     const shown = () => chosen(models, params, { fit: (model) => model.normalised });
@@ -112,6 +113,7 @@ export const view = {
       const able = found.filter((one) => !one.reason);
       const names = shortNames(able.map((one) => one.name));
       const narrow = score.clientWidth < 640;
+      drawnAt = score.clientWidth;
       score.classList.toggle("narrow", narrow);
       score.classList.toggle("plain", params.numbers === "no");
       const label = narrow ? 28 : Math.min(190, 24 + Math.max(...names.map((name) => width(name, "0.8125rem", "--sans")), 20));
@@ -165,7 +167,7 @@ export const view = {
         h("p", { class: "token" }, word(token.token), token.oov && h("span", { class: "note" }, " not in its vocabulary: scored as unknown")),
         h("p", {}, h("b", {}, bits(token.bits)), " bits · probability ", h("b", {}, probability(token.probability)), " · rank ", h("b", {}, String(token.rank))),
         h("p", { class: "note" }, `${name} expected, of ${token.entropy.toFixed(1)} bits of entropy:`), h("table", {}, h("tbody", {}, rows)),
-        h("p", { class: "note" }, "Enter or a double click shows all of it under Next word."));
+        h("p", { class: "note" }, "Enter or a double click: all of it under Next word."));
       popover.hidden = false;
       const at = cell.getBoundingClientRect();
       const frame = root.getBoundingClientRect();
@@ -244,7 +246,16 @@ export function pack(widths, room, sum) {
     used += one;
   });
   lines.push([from, widths.length]);
-  return lines;
+  return lines.length > 1 && used < room / 4 ? balanced(lines, widths) : lines;
+}
+
+/** The last two rows of about one width, so that the last is not a word or two. */
+function balanced(lines, widths) {
+  const [[start, end], [, last]] = lines.slice(-2);
+  const total = (from, to) => widths.slice(from, to).reduce((sum, one) => sum + one, 0);
+  let middle = end;
+  while (middle > start + 1 && total(start, middle - 1) >= total(middle - 1, last)) middle -= 1;
+  return [...lines.slice(0, -2), [start, middle], [middle, last]];
 }
 
 const pen = document.createElement("canvas").getContext("2d");
