@@ -737,10 +737,11 @@ def test_compare(succeed, tmp_path, few_recipes):
     at = lines.index("A sample from each:")
     assert [line.split()[:2] for line in lines[at + 2 : at + 6]] == [row.name.split()[:2] for row in few_recipes]
     best = tmp_path / "models" / "word-witten-bell-3"
-    assert lines[-5:-3] == [
+    assert lines[-6:-4] == [
         f"Best by words: witten-bell, order 3. The models are in {tmp_path}/models. Try next:",
         f"  nextword next {best} 'students opened' -k 5",
     ]
+    assert lines[-2] == f"  nextword serve {tmp_path}/models/*-*   (a page: look inside them all)"
 
 
 def test_compare_notes_what_could_not_be_estimated(succeed, tmp_path, monkeypatch):
@@ -784,11 +785,13 @@ def test_compare_without_pytorch_says_what_to_install(call, tmp_path, monkeypatc
 
 def test_compare_json(succeed, tmp_path, few_recipes):
     found = json.loads(succeed("compare", "-", "--out", tmp_path / "m", "--json", stdin="\n".join(TRAIN).encode()))
+    assert list(found) == ["format_version", "text", "lines", "models"]
     assert (found["text"], found["lines"], len(found["models"])) == ("-", [24, 3, 3], 4)
     assert list(found["models"][0]) == [
         "unit", "model", "order", "parameters", "bytes", "seconds", "perplexity", "perplexity_excluding_oov",
-        "word_perplexity", "bits_per_byte", "directory", "neural", "notes",
+        "word_perplexity", "bits_per_byte", "directory", "neural", "notes", "curve",
     ]  # fmt: skip
+    assert json.loads((tmp_path / "m" / "compare.json").read_text(encoding="utf-8")) == found
 
 
 def test_compare_splits_at_newlines_alone(succeed, tmp_path, few_recipes):
