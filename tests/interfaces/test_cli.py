@@ -741,7 +741,7 @@ def test_compare(succeed, tmp_path, few_recipes):
         f"Best by words: witten-bell, order 3. The models are in {tmp_path}/models. Try next:",
         f"  nextword next {best} 'students opened' -k 5",
     ]
-    assert lines[-2] == f"  nextword serve {tmp_path}/models/*-*   (a page: look inside them all)"
+    assert lines[-2] == f"  nextword serve {tmp_path}/models   (a page: look inside them all)"
 
 
 def test_compare_notes_what_could_not_be_estimated(succeed, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ pytest.importorskip("uvicorn")
 from interfaces.server.running import call, complete, running  # noqa: E402
 from nextword.interfaces.server.engine import Busy, Engine, Late  # noqa: E402
 from nextword.interfaces.server.metrics import Metrics  # noqa: E402
-from nextword.interfaces.server.models import Models, Served, UnknownModel, names_of  # noqa: E402
+from nextword.interfaces.server.models import Models, Served, UnknownModel, models_in, names_of  # noqa: E402
 
 
 def test_models(server):
@@ -26,6 +26,19 @@ def test_models(server):
 def test_directories_of_one_name_are_told_apart(tmp_path):
     paths = [tmp_path / one for one in ("a/lstm", "b/lstm", "ngram", "a/lstm", "x\udcff", "b/../ngram2")]
     assert names_of(paths) == ["a-lstm", "b-lstm", "ngram", "a-lstm-2", "x�", "ngram2"]
+
+
+def test_a_folder_of_models_stands_for_them(tmp_path, ngram):
+    for name in ("b", "a"):
+        ngram.save(tmp_path / name)
+    (tmp_path / "b.training").mkdir()
+    (tmp_path / "compare.json").write_text("{}")
+    (tmp_path / "tagger").mkdir()
+    (tmp_path / "tagger" / "config.json").write_text('{"kind": "tagger"}')
+    assert models_in(tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert models_in(tmp_path / "a") == [tmp_path / "a"]
+    for other in (tmp_path / "b.training", tmp_path / "compare.json", tmp_path / "absent"):
+        assert models_in(other) == [other]
 
 
 def test_the_first_model_is_the_default(ngram):

@@ -264,7 +264,7 @@ def test_scores_that_are_no_probabilities_can_be_asked_for_and_nothing_else(seve
         ({"logit_bias": {"x": 1}}, "logit_bias", 'logit_bias: its names are ids, such as "17"'),
         ({"logit_bias": {"3": 101}}, "logit_bias", "logit_bias: its values are numbers from -100 to 100"),
         ({"logit_bias": {"999": 1}}, "logit_bias", "logit_bias: id 999 is not in the vocabulary, whose ids are 0 to 19"),  # fmt: skip # noqa: E501
-        ({"stop": ["a"] * 5}, "stop", "stop: expected a text, or a list of at most 4"),
+        ({"stop": ["a"] * 17}, "stop", "stop: expected a text, or a list of at most 16"),
         ({"stop": ""}, "stop", "stop: a text at which to stop has 1 to 200 characters"),
         ({"best_of": 2}, "best_of", "best_of: there is no best_of here; ask for n texts and choose by their logprobs"),
         ({"suffix": "end"}, "suffix", "suffix: these models write from left to right, and towards no suffix; leave it out"),  # fmt: skip # noqa: E501

@@ -113,7 +113,7 @@ def test_what_is_no_http(small):
 def test_too_many_connections(small):
     held = [connect(small) for _ in range(8)]
     try:
-        assert answer_on(held[-1]) == (503, "the server has 6 connections; come again in a second")
+        assert answer_on(held[-1]) == (429, "the server has 6 connections; come again in a second")
     finally:
         for one in held:
             one.close()

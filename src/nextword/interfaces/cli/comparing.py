@@ -202,6 +202,6 @@ def _print_what_next(rows: "list[Row]", context: str, out: Path) -> None:
         f"  nextword next {quote(best.directory)} {quote(context)} -k 5\n"
         f"  nextword generate {quote(best.directory)} --top-p 0.9 -n 3\n"
         f"  nextword info {quote(best.directory)}\n"
-        f"  nextword serve {quote(str(out))}/*-*   (a page: look inside them all)\n"
+        f"  nextword serve {quote(str(out))}   (a page: look inside them all)\n"
         f"  nextword compare YOUR_TEXT.txt"
     )

@@ -12,7 +12,7 @@ from nextword.tasks.describe import count_parameters
 from nextword.types import Json
 
 _NONE = "No table of a comparison lies beside these models. These commands make one of a text, and serve what is in it:"
-_COMMANDS = ["nextword compare TEXT --out models", "nextword serve models/*-*"]
+_COMMANDS = ["nextword compare TEXT --out models", "nextword serve models"]
 
 
 def router(models: Models) -> APIRouter:

@@ -12,10 +12,9 @@ from nextword import __version__
 from nextword.interfaces.explorer import compare, inside, page, why
 from nextword.interfaces.server import cards, completions, failures, metrics, tokens
 from nextword.interfaces.server.codec import Codec
-from nextword.interfaces.server.limits import Gate, Limits
+from nextword.interfaces.server.limits import LIMITS, Gate, Limits
 from nextword.interfaces.server.metrics import Metrics, Observer
 from nextword.interfaces.server.models import Models
-from nextword.interfaces.server.schemas import LIMITS
 from nextword.interfaces.server.security import Access, Guard
 from nextword.types import Json
 

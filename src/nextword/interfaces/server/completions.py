@@ -14,9 +14,10 @@ from nextword.interfaces.server.choices import Entry, Growing, echoed, logprobs
 from nextword.interfaces.server.codec import Codec, Prompt
 from nextword.interfaces.server.engine import Token, Wish
 from nextword.interfaces.server.failures import Answer, Refused, documented, refusal
+from nextword.interfaces.server.limits import LIMITS
 from nextword.interfaces.server.metrics import Metrics
 from nextword.interfaces.server.models import Models, Served
-from nextword.interfaces.server.schemas import LIMITS, Completion, CompletionRequest
+from nextword.interfaces.server.schemas import Completion, CompletionRequest
 from nextword.interfaces.server.streaming import Chunks, EventStream, merged
 from nextword.model import LanguageModel
 from nextword.tasks.sampling import Sampling

@@ -11,8 +11,8 @@ from nextword.interfaces.server.security import HEADERS
 _PHRASES = {
     400: "Bad Request",
     408: "Request Timeout",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
 }
 
 
@@ -44,7 +44,7 @@ class Careful:
         super().connection_made(transport)  # type: ignore[misc]
         transport.set_write_buffer_limits(high=0)  # what a client does not read, the application does not write
         if len(self.connections) > self.bounds.connections:
-            self.say(503, f"the server has {self.bounds.connections} connections; come again in a second")
+            self.say(429, f"the server has {self.bounds.connections} connections; come again in a second")
         else:
             self._head_timer = self.loop.call_later(self.bounds.head_seconds, self._head_is_late)
 
@@ -87,6 +87,7 @@ class Careful:
         """Answer without the application, and close."""
         body = json.dumps(failure(Refused(status, message))).encode()
         headers = {**HEADERS, "content-type": "application/json", "content-length": str(len(body))}
+        headers |= {"retry-after": "1"} if status == 429 else {}
         lines = [f"{name}: {value}" for name, value in {**headers, "connection": "close"}.items()]
         head = "\r\n".join([f"HTTP/1.1 {status} {_PHRASES[status]}", *lines, "", ""])
         self.transport.write(head.encode() + body)

@@ -18,20 +18,24 @@ from nextword.types import Ids_T
 __all__ = ["Busy", "Engine", "Late", "Scored", "Token", "Wish"]
 
 Result = TypeVar("Result")
+_NUMBERS = 1 << 25  # of log-probabilities in memory at once
 _LOOK = 0.01  # seconds between two looks whether the thread has ended
 
 
 class Engine:
     """Requests of one event loop, or of several, to one model.
 
-    slots: texts that are written at once. queue: requests that may wait. time_limit: seconds for a request, from when
-    it comes until its last token. ``generate``, ``score`` and ``run`` raise Busy when the queue is full or the engine
-    is closed, Late past the time limit, a NextwordError for what the model cannot do, and what a call of it raises.
+    slots: texts that are written at once, and as many that are read; by default 64, fewer for a vocabulary of over half
+    a million, and 8 for a pretrained model, whose key/value cache takes tens of megabytes a text. queue: requests that
+    may wait. time_limit: seconds for a request, from when it comes until its last token. ``generate``, ``score`` and
+    ``run`` raise Busy when the queue is full or the engine is closed, Late past the time limit, a NextwordError for
+    what the model cannot do, and whatever a call of it raises.
     """
 
-    def __init__(self, lm: LM, *, slots: int = 64, queue: int = 256, time_limit: float = 60.0):
-        self.lm, self.slots, self.queue, self.time_limit = lm, slots, queue, time_limit
-        self._worker = Worker(lm.model, slots)
+    def __init__(self, lm: LM, *, slots: int | None = None, queue: int = 256, time_limit: float = 60.0):
+        self.lm, self.queue, self.time_limit = lm, queue, time_limit
+        self.slots = slots or _slots(lm)
+        self._worker = Worker(lm.model, self.slots)
         self._open: set[Ticket] = set()
         self._closed = False
 
@@ -120,6 +124,12 @@ class Engine:
         timer.cancel()
         self._open.discard(ticket)
         self._worker.withdraw(ticket)
+
+
+def _slots(lm: LM) -> int:
+    """As many as the memory of some hundred megabytes has room for."""
+    most = 8 if getattr(lm.model, "kind", None) == "pretrained" else 64
+    return max(1, min(most, _NUMBERS // len(lm.model.vocabulary)))
 
 
 def _no_language_model(lm: LM) -> str:

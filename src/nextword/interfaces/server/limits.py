@@ -39,6 +39,9 @@ class Limits:
     biases: int = 1_024
 
 
+LIMITS = Limits()
+
+
 class Gate:
     """ASGI middleware: bounds the requests at work, their bodies and their time; a client that leaves ends its request.
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nextword.interfaces.server.engine import Engine
+from nextword.kinds import is_task
 from nextword.lm import LM
+from nextword.manifest import CONFIG, is_pretrained, parse
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,14 @@ class Models:
         except KeyError:
             known = ", ".join(self._by_name)
             raise UnknownModel(f"there is no model {name!r:.80}; this server has {known}") from None
+
+
+def models_in(directory: Path) -> list[Path]:
+    """The directory itself, or, if it is no model but a folder of models, those by name, tasks' models left out."""
+    if not directory.is_dir() or (directory / CONFIG).exists() or is_pretrained(directory):
+        return [directory]
+    found = [config.parent for config in sorted(directory.glob(f"*/{CONFIG}"))]
+    return [one for one in found if not is_task(str((parse(one / CONFIG) or {}).get("kind")))] or [directory]
 
 
 def names_of(directories: Sequence[Path]) -> list[str]:

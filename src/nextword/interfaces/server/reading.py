@@ -14,7 +14,6 @@ from nextword.tasks.likeliest import likeliest
 from nextword.tasks.surprisal import Distributor
 from nextword.types import Array, Ids_BT, Ids_T
 
-_ROWS = 64  # texts that are read at once
 _SECONDS = 0.02  # that a piece should take
 _FEWEST, _FIRST, _MOST = 16, 256, 4096  # tokens of a piece, in all rows
 _NUMBERS = 1 << 25  # of tokens times V in a piece: what a network's output layer may have in memory
@@ -46,8 +45,9 @@ class Read(NamedTuple, Generic[AnyTicket]):
 class Reading(Generic[AnyTicket]):
     """Base: a subclass says in ``_piece`` what is wanted of a piece beside the state after it."""
 
-    def __init__(self, model: LanguageModel[Any]):
-        self.model = model
+    def __init__(self, model: LanguageModel[Any], rows: int):
+        """rows: texts that are read at once, at most."""
+        self.model, self._rows = model, rows
         self.texts: list[Text[AnyTicket]] = []
         self._state: Any = None
         self._most = max(_FEWEST, min(_MOST, _NUMBERS // len(model.vocabulary)))
@@ -59,7 +59,7 @@ class Reading(Generic[AnyTicket]):
     @property
     def room(self) -> int:
         """How many more texts may be added."""
-        return _ROWS - len(self.texts)
+        return self._rows - len(self.texts)
 
     def add(self, texts: list[Text[AnyTicket]]) -> None:
         """Begin to read more texts."""

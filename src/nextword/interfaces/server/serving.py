@@ -19,9 +19,8 @@ from nextword.errors import NextwordError, UsageError
 from nextword.interfaces.server.app import close, create_app
 from nextword.interfaces.server.connections import protocol_class
 from nextword.interfaces.server.engine import Busy, Engine, Late, Wish
-from nextword.interfaces.server.limits import Limits
-from nextword.interfaces.server.models import Models, Served, names_of
-from nextword.interfaces.server.schemas import LIMITS
+from nextword.interfaces.server.limits import LIMITS, Limits
+from nextword.interfaces.server.models import Models, Served, models_in, names_of
 from nextword.interfaces.server.security import LOOPBACK, Access
 from nextword.model import LanguageModel
 
@@ -76,11 +75,11 @@ class Server(uvicorn.Server):
 
 
 def open_models(directories: Iterable[Path], *, time_limit: float = 60.0) -> Models:
-    """The models in these directories, by their names; time_limit: seconds that their engines give to a request.
+    """The models in these directories, by their names; of a folder of models all that it holds.
 
-    Raises StoreError for one that holds no language model.
+    time_limit: seconds that their engines give to a request. Raises StoreError for one that holds no language model.
     """
-    paths = list(directories)
+    paths = [path for directory in directories for path in models_in(directory)]
     opened = [load(path) for path in paths]
     named = zip(names_of(paths), opened, paths, strict=True)
     return Models(Served(name, lm, Engine(lm, time_limit=time_limit), path) for name, lm, path in named)

@@ -33,7 +33,8 @@ class Ticket:
         """Give an error in its place."""
         self.abandoned = True
         if not self.answer.done():
-            self.answer.set_exception(error)
+            stopped = isinstance(error, StopIteration)  # which no future can hold
+            self.answer.set_exception(RuntimeError("a call raised StopIteration") if stopped else error)
 
     def expire(self, seconds: float) -> None:
         """The time is over."""

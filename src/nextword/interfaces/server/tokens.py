@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 from nextword.interfaces.server.codec import Codec, Prompt
 from nextword.interfaces.server.completions import STATUSES
 from nextword.interfaces.server.failures import documented
+from nextword.interfaces.server.limits import LIMITS
 from nextword.interfaces.server.models import Models
-from nextword.interfaces.server.schemas import LIMITS, Strict, Text
+from nextword.interfaces.server.schemas import Strict, Text
 
 _LONG = 4_000
 _Id = Annotated[int, Field(ge=0, le=2**31 - 1)]

@@ -39,7 +39,11 @@ class Worker(threading.Thread):
         self._scorings: deque[Scoring] = deque()
         self._wishes: deque[Generating] = deque()
         self._closing = False
-        self._scores, self._distributions, self._prompts = Scores(model), Distributions(model), Prompts(model)
+        self._scores, self._distributions, self._prompts = (
+            Scores(model, slots),
+            Distributions(model, slots),
+            Prompts(model, slots),
+        )
         self._generation = Generation(model, slots)
         self._news: dict[asyncio.AbstractEventLoop, list[News]] = {}
         self._told = 0.0
