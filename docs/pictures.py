@@ -29,9 +29,7 @@ from nextword.text.tokenize import make_tokenizer
 FOLDER = Path(__file__).resolve().parent
 COLOURS = ["#1b6ca8", "#c8553d", "#4f8a3c", "#8a5aa8", "#a8761b"]  # told apart by every kind of sight, markers help
 MARKERS = "os^Dv"
-NETWORK = (
-    "--valid prose.valid.txt --tokenizer word --min-count 2 --batch-size 16 --precision float32 --plot --quiet --dropout"
-)
+NETWORK = "--valid prose.valid.txt --tokenizer word --min-count 2 --batch-size 16 --precision float32 --plot --quiet"
 
 
 def main(names: list[str]) -> None:
@@ -93,9 +91,7 @@ def orders() -> None:
     kinds = ["laplace", "witten-bell", "absolute", "kneser-ney", "modified-kneser-ney"]
     with picture("orders", "Perplexity of the test text, by the order of the model") as axes:
         for kind, colour, marker in zip(kinds, COLOURS, MARKERS, strict=True):
-            models = [
-                nextword.train("prose.train.txt", order=n, smoothing=kind, tokenizer="word") for n in range(2, 7)
-            ]
+            models = [nextword.train("prose.train.txt", order=n, smoothing=kind, tokenizer="word") for n in range(2, 7)]
             found = [lm.evaluate(Corpus("prose.test.txt")).perplexity for lm in models]
             print(kind, *(f"{value:.2f}" for value in found))
             if kind == "laplace":
@@ -113,14 +109,14 @@ def orders() -> None:
 def window_loss() -> None:
     """The window model's training, drawn by --plot."""
     options = "--order 4 --embedding-size 96 --epochs 6 --lr 0.002"
-    command(f"train window prose.train.txt --out window4 {options} {NETWORK} 0.4")
+    command(f"train window prose.train.txt --out window4 {options} --dropout 0.4 {NETWORK}")
     shutil.copy("window4.training/loss.png", FOLDER / "window-loss.png")
 
 
 def lstm_loss() -> None:
     """The LSTM's training, drawn by --plot."""
     options = "--layers 1 --tied --embedding-size 128 --hidden-size 128 --epochs 10 --lr 0.005"
-    command(f"train lstm prose.train.txt --out lstm {options} {NETWORK} 0.5")
+    command(f"train lstm prose.train.txt --out lstm {options} --dropout 0.5 {NETWORK}")
     shutil.copy("lstm.training/loss.png", FOLDER / "lstm-loss.png")
 
 
@@ -134,7 +130,9 @@ def agreement() -> None:
     windows = [nextword.train(train, kind="window", order=n, **network).evaluate(test).perplexity for n in tried]
     least = [grammar.ngram_perplexity(n) for n in tried]
     with picture("agreement-window", "A verb that agrees with a subject five words back") as axes:
-        axes.step([n - 0.5 for n in (*tried, 8)], [*least, least[-1]], where="post", color="#777777", label="least possible")
+        axes.step(
+            [n - 0.5 for n in (*tried, 8)], [*least, least[-1]], where="post", color="#777777", label="least possible"
+        )
         axes.plot(tried, counts, "s", color=COLOURS[1], label="counts (Witten–Bell)")
         axes.plot(tried, windows, "o", color=COLOURS[0], mfc="none", markersize=9, label="window network")
         axes.set(xlabel="order n: the model sees n − 1 words", ylabel="perplexity on new sentences", ylim=(1.95, 2.27))

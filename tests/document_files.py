@@ -17,7 +17,11 @@ TREES = [
 ]
 ENTITIES = "Ann\tB-per\nsaw\tO\nRome\tB-loc\n\nBob\tB-per\nleft\tO\n\n" * 4
 REVIEWS = [("a good film", "good"), ("a bad film", "bad"), ("not good at all", "bad"), ("not bad at all", "good")]
-PAIRS = [("the cat sees", "el gato ve"), ("the bird sees the cat", "el pájaro ve el gato"), ("small cat", "gato pequeño")]
+PAIRS = [
+    ("the cat sees", "el gato ve"),
+    ("the bird sees the cat", "el pájaro ve el gato"),
+    ("small cat", "gato pequeño"),
+]
 NBEST = ["the class is a objekt", "the class is an object"], ["an other class", "another class"]
 WORDS = "the a cat film good bad not I saw him she met us class is of object"
 
@@ -39,7 +43,12 @@ def _texts(folder: Path, prose: list[str]) -> None:
         (folder / name).write_bytes(gzip.compress(_text(parts["train"]).encode()))
     for name in ("text.txt", "talk.txt", "news.txt", "lines.txt", "letter.txt"):
         (folder / name).write_text(_text(["the cat saw him", "a class is an object."]), encoding="utf-8")
-    for name, lines in {"train": parts["train"], "FILE": prose[:40], "hausa": prose[:9], "swahili": prose[9:18]}.items():
+    for name, lines in {
+        "train": parts["train"],
+        "FILE": prose[:40],
+        "hausa": prose[:9],
+        "swahili": prose[9:18],
+    }.items():
         (folder / (name if name == "FILE" else f"{name}.txt")).write_text(_text(lines), encoding="utf-8")
     (folder / "homophones.txt").write_text("saw sore\nclass glass\n", encoding="utf-8")
     vectors = [f"{word} {i % 3} {i % 5} {i % 7}" for i, word in enumerate(WORDS.split())]
@@ -53,7 +62,9 @@ def _crawls(folder: Path, prose: list[str]) -> None:
         lines = prose[600 + begin : 620 + begin]
         (folder / "crawl" / f"{shard}.jsonl").write_text(_text([json.dumps({"text": line}) for line in lines]))
         (folder / f"crawl.{shard}.txt").write_text(_text(lines), encoding="utf-8")
-        (folder / f"crawl.{shard}.txt.zst").write_bytes(zstandard.compress(_text(prose[300 * shard : 300 * shard + 300]).encode()))
+        (folder / f"crawl.{shard}.txt.zst").write_bytes(
+            zstandard.compress(_text(prose[300 * shard : 300 * shard + 300]).encode())
+        )
 
 
 def _tasks(folder: Path) -> None:

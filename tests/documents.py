@@ -51,6 +51,12 @@ class Block:
     program: str | None = None
     output: list[str] | None = None
 
+    @property
+    def said(self) -> list[str]:
+        """The program, or each command, that is to be run."""
+        programs = [self.program] if self.program is not None and self.excuse("not run") is None else []
+        return programs + [one.text for one in self.commands if self.excuse("not run", one.text) is None]
+
     def excuse(self, what: str, command: str = "") -> Mark | None:
         """The mark that says this of the block, or of one of its commands."""
         fitting = (mark for mark in self.marks if mark.what == what)

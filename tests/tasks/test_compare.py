@@ -120,16 +120,16 @@ def test_the_table_stays_beside_the_models(tmp_path):
         ("word", "add-one", []), ("word", "absolute", []),
     ]  # fmt: skip
     assert {file.name for file in tmp_path.iterdir()} == {
-        "compare.json", "train.txt", "word-add-one-3", "word-absolute-3",
+        "compare.json", "compare.train.txt", "word-add-one-3", "word-absolute-3",
     }  # fmt: skip
 
 
 def test_what_was_trained_on_stays_beside_the_models_too(tmp_path):
     list(compare(split(LINES), tmp_path, chosen=COUNTED[:1]))
-    assert (tmp_path / "train.txt").read_text().splitlines() == LINES[:19]
+    assert (tmp_path / "compare.train.txt").read_text().splitlines() == LINES[:19]
     (source,) = nextword.load(tmp_path / "word-add-one-3").info["trained_on"]
-    assert source["path"] == str(tmp_path / "train.txt")
-    assert source["sha256"] == hashlib.sha256((tmp_path / "train.txt").read_bytes()).hexdigest()
+    assert source["path"] == str(tmp_path / "compare.train.txt")
+    assert source["sha256"] == hashlib.sha256((tmp_path / "compare.train.txt").read_bytes()).hexdigest()
 
 
 def test_a_network_leaves_its_loss_curve(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from nextword.text.corpus import Corpus
 from nextword.types import Json
 
 LEAST_LINES = 10
-TEXT = "train.txt"
+TEXT = "compare.train.txt"  # no name that a text of the user is likely to have
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def compare(
 ) -> Iterator[Row]:
     """Make each model of ``chosen``, all recipes if None, save it under ``out``, and yield its row.
 
-    Before a row is yielded, ``compare.json`` in ``out`` holds it and those before; see ``document``. ``train.txt``
-    beside it is the part that was trained on, so that what was counted can be counted again.
+    Before a row is yielded, ``compare.json`` in ``out`` holds it and those before; see ``document``. Beside it
+    ``compare.train.txt`` is the part that was trained on, so that what was counted can be counted again.
 
     minutes: begin no further model after that time; one is always trained. progress: called with the name of each
     model as it is begun. Discounts that cannot be estimated fall back, and the row says so. Raises UsageError for a

@@ -67,7 +67,7 @@ def app(directories):
 
 
 @pytest.fixture(scope="session")
-def server(app):
+def server(app, directories):
     """Address of a server of the application, on a thread of its own."""
     uvicorn = pytest.importorskip("uvicorn")
     running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none"))
@@ -76,9 +76,21 @@ def server(app):
     while not running.started:
         assert thread.is_alive(), "the server did not start"
         time.sleep(0.01)
-    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+    address = f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+    warm(address, directories)
+    yield address
     running.should_exit = True
     thread.join(15)
+
+
+def warm(address, names):
+    """Use every model once: what is compiled at first use is compiled before a browser waits for it."""
+    httpx = pytest.importorskip("httpx")
+    with httpx.Client(base_url=address, timeout=300) as client:
+        client.post("/explore/surprisal", json={"text": "I went"}).raise_for_status()
+        client.post("/explore/next", json={"text": "I ", "prefix": "w", "top_p": 0.9}).raise_for_status()
+        for name in names:
+            client.post("/explore/generate", json={"model": name, "samples": 2, "top_p": 0.9}).raise_for_status()
 
 
 @pytest.fixture(scope="session")

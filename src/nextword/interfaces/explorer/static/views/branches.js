@@ -1,12 +1,13 @@
 // Texts that part from each other, as a tree of words. A branch is a text; those that another one begins with fall away.
 
 import { h, word } from "../dom.js";
+import { join, split } from "./words.js";
 
 const MOST = 12;
 
-const wordsOf = (text) => text.match(/\n|[^\s]+/g) ?? [];
 const startsWith = (longer, shorter) => shorter.every((one, i) => longer[i] === one);
 
+/** The branches of an address. */
 export function parse(written) {
   if (!written) return [];
   try {
@@ -23,14 +24,24 @@ export function serialise(branches) {
 
 /** The branches with `text` among them, unless a longer one goes through it. */
 export function kept(branches, text) {
-  const own = wordsOf(text);
-  if (!own.length || branches.some((other) => startsWith(wordsOf(other), own))) return branches;
-  return [...branches.filter((other) => !startsWith(own, wordsOf(other))), text].slice(-MOST);
+  const own = split(text);
+  if (!own.length || branches.some((other) => startsWith(split(other), own))) return branches;
+  return [...branches.filter((other) => !startsWith(own, split(other))), text].slice(-MOST);
 }
 
-/** Runs of words without a parting, with what follows each: [{ words, path, children, leaf }]. */
+export function without(branches, text) {
+  return branches.filter((other) => join(split(other)) !== join(split(text)));
+}
+
+/** Whether there is anywhere to go but to `text`. */
+export function leadsOn(branches, text) {
+  return without(branches, text).length > 0;
+}
+
+/** Runs of words without a parting, with what follows each: [{ words, path, children }]. */
 export function tree(texts, before = []) {
-  const groups = Map.groupBy(texts.filter((words) => words.length > before.length), (words) => words[before.length]);
+  const longer = texts.filter((words) => words.length > before.length);
+  const groups = Map.groupBy(longer, (words) => words[before.length]);
   return [...groups.values()].map((group) => {
     let end = before.length + 1;
     const shortest = Math.min(...group.map((words) => words.length));
@@ -40,32 +51,40 @@ export function tree(texts, before = []) {
   });
 }
 
-const written = (words) => words.map((one) => (one === "\n" ? "\n" : `${one} `)).join("").replaceAll(" \n", "\n");
-
 /** The tree as nested lists of buttons; `go(text)` opens a place, `drop(text)` removes a branch. */
 export function drawTree(branches, current, { go, drop }) {
-  const here = wordsOf(current);
-  const all = kept(branches, current).map(wordsOf);
-  const draw = (nodes) => h("ul", {}, nodes.map((node) => {
-    const text = written(node.path);
-    const on = startsWith(here, node.path);
-    const steps = node.words.map((one, i) => {
-      const path = node.path.slice(0, node.path.length - node.words.length + i + 1);
-      const passed = startsWith(here, path);
-      const current = passed && here.length === path.length ? "location" : null;
-      const props = { type: "button", class: passed ? "quiet place on" : "quiet place", "aria-current": current, title: "Go on from here" };
-      return h("button", { ...props, onclick: () => go(written(path)) }, one === "\n" ? word("</s>") : word(one));
-    });
-    const leaf = !node.children.length && branches.length;
-    const label = `Remove the branch ${node.path.slice(-3).join(" ")}`;
-    return h("li", {}, h("span", { class: "run" }, steps,
-      leaf && !on && h("button", { type: "button", class: "quiet drop", "aria-label": label, title: "Remove this branch", onclick: () => drop(text) }, "×")),
-      node.children.length > 0 && draw(node.children));
-  }));
-  return draw(tree(all));
-}
+  const here = split(current);
+  const drawNodes = (nodes) => h("ul", {}, nodes.map(drawNode));
 
-export function without(branches, text) {
-  const gone = wordsOf(text).join(" ");
-  return branches.filter((other) => wordsOf(other).join(" ") !== gone);
+  function drawNode({ words, path, children }) {
+    const before = path.length - words.length;
+    const steps = words.map((one, i) => drawPlace(one, path.slice(0, before + i + 1)));
+    const removable = !children.length && !startsWith(here, path);
+    return h(
+      "li",
+      {},
+      h("span", { class: "run" }, steps, removable && drawDrop(path)),
+      children.length > 0 && drawNodes(children),
+    );
+  }
+
+  function drawPlace(one, path) {
+    const passed = startsWith(here, path);
+    const props = {
+      type: "button",
+      class: passed ? "quiet place on" : "quiet place",
+      title: "Go on from here",
+      "aria-current": passed && here.length === path.length ? "location" : null,
+      onclick: () => go(join(path)),
+    };
+    return h("button", props, one === "\n" ? word("</s>") : word(one));
+  }
+
+  function drawDrop(path) {
+    const label = `Remove the branch ${path.slice(-3).join(" ")}`;
+    const props = { type: "button", class: "quiet drop", title: "Remove this branch", "aria-label": label };
+    return h("button", { ...props, onclick: () => drop(join(path)) }, "×");
+  }
+
+  return drawNodes(tree(kept(branches, current).map(split)));
 }
