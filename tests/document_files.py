@@ -61,7 +61,7 @@ def _crawls(folder: Path, prose: list[str]) -> None:
     for shard, begin in enumerate(range(0, 60, 20), start=1):
         lines = prose[600 + begin : 620 + begin]
         (folder / "crawl" / f"{shard}.jsonl").write_text(_text([json.dumps({"text": line}) for line in lines]))
-        (folder / f"crawl.{shard}.txt").write_text(_text(lines), encoding="utf-8")
+        (folder / f"crawl.{shard}.txt").write_text(_text(prose[300 * shard : 300 * shard + 300]), encoding="utf-8")
         (folder / f"crawl.{shard}.txt.zst").write_bytes(
             zstandard.compress(_text(prose[300 * shard : 300 * shard + 300]).encode())
         )

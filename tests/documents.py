@@ -63,8 +63,9 @@ class Block:
         return next((mark for mark in fitting if mark.only is None or mark.only in command), None)
 
 
-def blocks(text: str) -> Iterator[Block]:
+def blocks(text: str) -> list[Block]:
     """The blocks of a document that have to run, in order. Raises ValueError for a mark before nothing of the kind."""
+    found: list[Block] = []
     marks: list[Mark] = []
     last: Block | None = None  # a program whose output may follow
     for line, kind, body in _pieces(text):
@@ -76,11 +77,11 @@ def blocks(text: str) -> Iterator[Block]:
         elif kind == "python":
             last = Block(line, marks, program="\n".join(body) + "\n")
             marks = []
-            yield last
+            found.append(last)
         elif kind == "text" and last is not None:
             last.output, last = body, None
         elif kind == "indented" and (commands := _commands(line, body)):
-            yield Block(line, marks, commands)
+            found.append(Block(line, marks, commands))
             marks, last = [], None
         elif kind != "blank":
             last = None
@@ -88,6 +89,7 @@ def blocks(text: str) -> Iterator[Block]:
                 raise ValueError(f"line {marks[0].line}: a mark with no commands below it")
     if marks:
         raise ValueError(f"line {marks[0].line}: a mark with no commands below it")
+    return found
 
 
 def _commands(line: int, body: list[str]) -> list[Command]:

@@ -198,8 +198,11 @@ class TransformerNetwork(Network):
         cached = [_Cached(keys, values, visible) for keys, values in zip(caches[::2], caches[1::2], strict=True)]
         hidden, caches = self._run(tokens, positions, cached)
         ids, after = torch.cat([ids, tokens], dim=1), counts + new
-        if not (even and bool((new == time).all())):
-            index = _closed_up(counts, held, ids.shape[1])[:, : int(after.max())]
+        size = int(after.max())
+        if time == 1 and not even and not torch.is_grad_enabled():
+            ids, caches = _filled(ids, counts, size), [_filled(cache, counts, size, dim=2) for cache in caches]
+        elif not (even and bool((new == time).all())):
+            index = _closed_up(counts, held, ids.shape[1])[:, :size]
             ids = ids.gather(1, index)
             rows = index[:, None, :, None].expand(-1, caches[0].shape[1], -1, caches[0].shape[3])
             caches = [cache.gather(2, rows) for cache in caches]
@@ -250,6 +253,16 @@ def _visible(counts: Tensor, held: int, steps: Tensor) -> Tensor:
     new = steps <= steps[:, None]  # (T, T)
     batch, time = len(counts), len(steps)
     return torch.cat([old[:, None].expand(batch, time, held), new.expand(batch, time, time)], dim=2)[:, None]
+
+
+def _filled(part: Tensor, counts: Tensor, size: int, *, dim: int = 1) -> Tensor:
+    """The first ``size`` places along ``dim``, the last of ``part`` put where each row's gap begins; changes ``part``.
+
+    What ``_closed_up`` comes to for one new token a row, without moving all the others.
+    """
+    places = part.movedim(dim, 1)
+    places[torch.arange(len(part), device=part.device), counts] = places[:, -1].clone()
+    return part.narrow(dim, 0, size)
 
 
 def _closed_up(counts: Tensor, held: int, size: int) -> Tensor:

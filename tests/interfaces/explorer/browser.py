@@ -67,7 +67,7 @@ def settle(page):
     """Wait until the view is open and no request of its is on its way."""
     done = page.evaluate(
         """async () => {
-          for (let turn = 0; turn < 1000; turn += 1) {
+          for (let turn = 0; turn < 4000; turn += 1) {
             await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn, turn && 10)));
             if (document.querySelector("#main[aria-busy=false]")) return true;
           }

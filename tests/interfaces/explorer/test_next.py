@@ -8,20 +8,17 @@ import pytest
 pytest.importorskip("fastapi")
 
 from fastapi.testclient import TestClient  # noqa: E402
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
 
 from interfaces.explorer.browser import axe, no_overflow, settle  # noqa: E402
 from nextword.errors import TextError, UsageError  # noqa: E402
 from nextword.interfaces.explorer.asked import read  # noqa: E402
-from nextword.interfaces.explorer.contexts import Contexts, Recent  # noqa: E402
 from nextword.interfaces.server.app import create_app  # noqa: E402
 from nextword.interfaces.server.engine import Engine  # noqa: E402
 from nextword.interfaces.server.models import Models, Served  # noqa: E402
 from nextword.lm import LM  # noqa: E402
 from nextword.tasks.next import next_tokens  # noqa: E402
 from nextword.tasks.sampling import Sampling  # noqa: E402
-from toy import BOS, BigramTable, DecayingVotes  # noqa: E402
+from toy import BigramTable  # noqa: E402
 
 KINDS = ("ngram", "lstm", "transformer", "gru", "rnn")
 NEAR = {"rel": 2e-5, "abs": 1e-7}  # batch shapes and the order of sums differ
@@ -146,42 +143,6 @@ def test_a_field_out_of_bounds_is_named(client, body, field):
     assert (answer.status_code, answer.json()["error"]["param"]) == (422, field)
 
 
-@given(st.lists(st.lists(st.sampled_from([0, 2, 3, 4, 5]), max_size=12), max_size=8))
-@pytest.mark.parametrize("model", [BigramTable(size=6), DecayingVotes(size=6)])
-def test_contexts_give_what_the_model_gives(model, contexts):
-    known = Contexts(model)
-    for ids in contexts:
-        row = np.array(ids, dtype=np.int32)
-        state = model.start(1)
-        for token in row:
-            state = model.advance(state, np.array([[token]], dtype=np.int32))
-        np.testing.assert_allclose(known.log_probs(row), model.log_probs(state)[0], atol=1e-12)
-    assert BOS not in {i for ids in contexts for i in ids}
-
-
-def test_one_more_word_is_one_step():
-    read = []
-
-    class Watched(BigramTable):
-        def advance(self, state, tokens):
-            read.append(tokens.shape[1])
-            return super().advance(state, tokens)
-
-    known = Contexts(Watched())
-    for length in (6, 7, 8, 7, 8, 6, 9):
-        known.log_probs(np.full(length, 3, dtype=np.int32))
-    assert read == [6, 1, 1, 1]
-
-
-def test_what_was_not_wanted_for_longest_is_dropped():
-    kept = Recent(2)
-    kept.put(b"a", 1)
-    kept.put(b"b", 2)
-    assert kept.get(b"a") == 1
-    kept.put(b"c", 3)
-    assert (kept.get(b"a"), kept.get(b"b"), kept.get(b"c")) == (1, None, 3)
-
-
 # In a browser
 
 
@@ -303,6 +264,15 @@ def test_typing_completes_words_and_ends_sentences(page):
     settle(page)
     assert box(page).input_value() == "the students opened their laptops .\n"
     assert "STOP" in page.locator(".steps tbody tr").last.inner_text()
+
+
+def test_a_long_text_shows_its_last_steps_first(page):
+    opened(page, "models=ngram&text=" + "she+opened+the+lake+" * 5)
+    rows = page.locator(".steps tbody tr")
+    assert rows.count() == 13
+    page.get_by_role("button", name="Show 8 earlier steps").click()
+    settle(page)
+    assert rows.count() == 20 and rows.first.inner_text().startswith("START")
 
 
 def test_what_looks_like_markup_is_text(page):

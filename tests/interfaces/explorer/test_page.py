@@ -220,3 +220,14 @@ def test_many_models_are_put_away(page):
     page.get_by_label("model-7").check()
     page.get_by_role("button", name="Fewer").click()
     assert chips.all_inner_texts() == ["model-3", "model-4", "model-7"]
+
+
+@pytest.mark.parametrize("view", ["next", "surprisal", "generation"])
+def test_without_probabilities_a_view_says_so(page, view):
+    def scores(route):
+        route.fulfill(json=[{**one, "normalised": False} for one in route.fetch().json()])
+
+    page.route("**/explore/models", scores)
+    page.goto(f"/#/{view}")
+    told = "None of these models gives probabilities of words: a score is no probability."
+    assert page.get_by_role("alert").inner_text() == told

@@ -262,13 +262,21 @@ def test_the_faster_door_to_distributions_is_taken():
         def log_probs(self, state):
             raise AssertionError("one step at a time")
 
+        def token_log_probs(self, tokens, state=None):
+            assert tokens.size > 128
+            return super().token_log_probs(tokens, state)
+
     model, ids = WithDoor(size=9), [3, 4, 2, 5, 5]
 
     async def main():
         async with serving(model) as engine:
-            return await asyncio.gather(engine.score(ids, top=2), engine.score(ids[:2], top=1))
+            wanted = [engine.score(ids, top=2), engine.score(ids[:2], top=1), engine.score(ids), engine.score(ids * 99)]
+            return await asyncio.gather(*wanted)
 
-    for scored, length in zip(asyncio.run(main()), (5, 2), strict=True):
+    found = asyncio.run(main())
+    assert found[2].log_probs.tolist() == found[0].log_probs.tolist()
+    np.testing.assert_array_equal(found[3].log_probs, model.token_log_probs(np.array([ids * 99]))[0][0])
+    for scored, length in zip(found[:2], (5, 2), strict=True):
         rows = model.table[[1, 3, 4, 1, 5][:length]]
         assert scored.log_probs.tolist() == rows[np.arange(length), ids[:length]].tolist()
         assert scored.top_ids[:, 0].tolist() == rows.argmax(axis=1).tolist()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 
 import pytest
@@ -16,7 +17,7 @@ from nextword.interfaces.server.engine import Engine  # noqa: E402
 from nextword.interfaces.server.models import Models, Served  # noqa: E402
 from nextword.lm import LM  # noqa: E402
 
-REQUESTS, TOGETHER, LENGTH = 600, 150, 40
+REQUESTS, TOGETHER, LENGTH = 400, 150, 40
 
 
 def request(body):
@@ -26,11 +27,19 @@ def request(body):
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
+class Slow(Following):
+    """A thousand steps a second, however many texts are written at once."""
+
+    def log_probs(self, state):
+        time.sleep(0.001)
+        return super().log_probs(state)
+
+
 @pytest.fixture
 def crowded():
     """A server of few places and a short queue, of a model whose text is a function of its prompt."""
-    model = Following()
-    with running(Models([Served("following", LM(model), Engine(LM(model), slots=8, queue=32))])) as address:
+    model = Slow()
+    with running(Models([Served("following", LM(model), Engine(LM(model), slots=4, queue=8))])) as address:
         yield address, model
 
 

@@ -69,12 +69,22 @@ def test_a_word_that_is_not_there_takes_the_weight():
     found, rungs = path(lm, "a", 2, counts)
     assert (found.order, found.word) == (1, "</s>")
     assert found.factors == pytest.approx((1 / 3, 0.25 + 1 / 15), rel=1e-6)
+    assert found.product == "0.3333 × 0.3167"
     assert found.probability == pytest.approx((0.25 + 1 / 15) / 3, rel=1e-6)
     assert not rungs[2].seen and rungs[2].known
     assert rungs[2].counted.equation == "0.3333 × 0.3167 = 0.1056"
     assert (rungs[2].counted.count, rungs[2].counted.total, rungs[2].counted.discount) == (0, 3, None)
     found, rungs = path(lm, "c", 1, counts)
     assert found.probability == pytest.approx(0.25 * (1 / 12 + 1 / 15), rel=1e-6)
+
+
+def test_a_context_that_was_never_seen_has_no_weight():
+    """*zz b* came nowhere, so p(</s> | zz b) is p(</s> | b): of three times b, </s> follows three times."""
+    lm = train(SMALL, Smoothing("kneser-ney", discount=0.5), order=3)
+    found, rungs = path(lm, "zz b", 3)
+    assert (rungs[3].known, rungs[3].weight, rungs[2].known) == (False, None, True)
+    assert (found.order, found.factors[0], found.product) == (2, 1.0, f"{rungs[2].probability:.4g}")
+    assert found.probability == rungs[2].probability == rungs[3].probability
 
 
 def test_modified_kneser_ney_by_hand():

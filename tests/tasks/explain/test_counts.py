@@ -14,6 +14,7 @@ from nextword.text.corpus import Corpus
 from nextword.text.pipeline import Pipeline
 
 BOS, EOS = 1, 2
+REMEDY = "name the text with nextword explain --train"
 sentences = st.lists(st.lists(st.integers(3, 6), max_size=7), min_size=1, max_size=12)
 
 
@@ -70,7 +71,7 @@ def test_the_text_that_a_model_names_is_read_and_remembered(trained):
 
 def test_a_text_that_is_not_the_one_is_said(trained):
     file, lm = trained
-    changed = f"{file} has changed since the model was trained on it; name the text to see counts"
+    changed = f"{file} has changed since the model was trained on it; {REMEDY}"
     for text in ("a b\na d\n", "a b\na c\nb\n"):  # of the same size, and longer
         file.write_text(text)
         with pytest.raises(UsageError) as error:
@@ -79,7 +80,7 @@ def test_a_text_that_is_not_the_one_is_said(trained):
     file.unlink()
     with pytest.raises(UsageError) as error:
         find(lm)
-    assert str(error.value) == f"the training text {file} is not there; name the text to see counts"
+    assert str(error.value) == f"the training text {file} is not there; {REMEDY}"
 
 
 def test_a_long_text_and_a_model_that_names_none(trained):
@@ -89,7 +90,7 @@ def test_a_long_text_and_a_model_that_names_none(trained):
     assert str(error.value) == "the training text has 8 bytes, and no more than 7 are read for counts here"
     with pytest.raises(UsageError) as error:
         find_text(lm.model.vocabulary, lm.pipeline, [])
-    assert str(error.value) == "the model does not say what it was trained on; name the text to see counts"
+    assert str(error.value) == f"the model does not say what it was trained on; {REMEDY}"
 
 
 def test_an_empty_text_is_no_training_text(trained):

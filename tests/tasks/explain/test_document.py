@@ -87,7 +87,7 @@ def test_an_n_gram_models_page(trained):
         assert any(f"{bits:,.2f} bits, probability {math.exp(log_prob):.4g}" in title for title in read.all("title"))
     assert any(title.endswith("not in the vocabulary") for title in read.all("title"))
     for path in found.paths:
-        assert " × ".join(f"{factor:.4g}" for factor in path.factors) in shown
+        assert path.product in shown
         assert all(rung.counted.equation in shown for rung in path.rungs)
     assert {"t1", f"t{len(found.tokens)}", "tokens"} <= set(read.all("id"))
     assert f"{len(found.tokens)} tokens, {sum(found.bits):,.2f} bits" in shown

@@ -72,7 +72,9 @@ def test_a_text_may_be_named_for_its_counts(trained, tmp_path):
     lm, file = trained
     moved = nextword.LM(lm.model, lm.pipeline)
     found = explain_text(moved, "students opened it", position=2)
-    assert found.no_counts == "the model does not say what it was trained on; name the text to see counts"
+    assert found.no_counts == (
+        "the model does not say what it was trained on; name the text with nextword explain --train"
+    )
     assert found.counts is None and found.paths[0].rungs[0].counted is None
     named = explain_text(moved, "students opened it", position=2, train=file)
     assert named.counts == str(file) and named.paths[0].rungs[0].counted.agrees

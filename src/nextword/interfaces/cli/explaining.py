@@ -131,7 +131,7 @@ def _why(found: "Explanation", t: int) -> list[str]:
         return ["  ".join(strongest(found.influences[t]))]
     path = found.paths[t]
     context = next(rung.context for rung in path.rungs if rung.order == path.order)
-    return [f"{path.order}: {' '.join([*context, path.word])}", " × ".join(f"{x:.4g}" for x in path.factors)]
+    return [f"{path.order}: {' '.join([*context, path.word])}", path.product]
 
 
 def _details(found: "Explanation") -> str:
@@ -158,8 +158,7 @@ def _ladder(path: "BackoffPath") -> str:
     widths = header + (["count", "of"] if counted else [])
     lines = [table(widths, rows, left=3)]
     given = " ".join(path.rungs[0].context)
-    factors = " × ".join(f"{factor:.4g}" for factor in path.factors)
-    product = f"{factors} = {path.probability:.4g}" if len(path.factors) > 1 else f"{factors}, as it is stored"
+    product = f"{path.product}{f' = {path.probability:.4g}' if '×' in path.product else ', as it is stored'}"
     lines.append(f"\np({path.word} | {given}) = {product}")
     if counted:
         lines.append("\nFrom the counts:\n" + "\n".join(_equation(rung) for rung in path.rungs))

@@ -22,8 +22,8 @@ from nextword.tasks.explain.spelt import read_spelt
 from nextword.text.corpus import Corpus
 from nextword.types import Ids_T, Json
 
-_MOST_TRAINING_BYTES = 32 << 20  # a longer training text is not read again for its counts
-_SAMPLE = 200  # tokens that a network writes to have its gradients looked at
+_MOST_TRAINING_BYTES = 128 << 20  # a longer training text is not read again for its counts
+_SAMPLE = 128  # tokens that a network writes to have its gradients looked at
 _DIGITS = 6  # significant ones of a norm
 
 

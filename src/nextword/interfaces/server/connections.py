@@ -14,6 +14,7 @@ _PHRASES = {
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
 }
+_LINGER = 2.0  # seconds for a client to finish sending, so that it reads the answer and not a broken connection
 
 
 def protocol_class(limits: Limits, *, compiled: bool) -> type[asyncio.Protocol]:
@@ -36,6 +37,7 @@ class Careful:
     cycle: Any
     reading_head: bool
     _head_size = 0
+    _said = False  # the last word is said: what still comes is thrown away
     _head_timer: asyncio.TimerHandle | None = None
     _stuck_timer: asyncio.TimerHandle | None = None
 
@@ -50,11 +52,11 @@ class Careful:
 
     def data_received(self, data: bytes) -> None:
         """Part of a request."""
-        if self.transport.is_closing():
+        if self._said or self.transport.is_closing():
             return
         self._head_size += len(data)
         super().data_received(data)  # type: ignore[misc]
-        if not self.reading_head or self.transport.is_closing():
+        if not self.reading_head or self._said or self.transport.is_closing():
             self._head_size = 0
             self._stop_head_timer()
         elif self._head_size > self.bounds.head:
@@ -84,14 +86,24 @@ class Careful:
         self.say(400, "this is no HTTP request that can be read")
 
     def say(self, status: int, message: str) -> None:
-        """Answer without the application, and close."""
+        """Answer without the application, and close as soon as the client does, or in a moment."""
         body = json.dumps(failure(Refused(status, message))).encode()
         headers = {**HEADERS, "content-type": "application/json", "content-length": str(len(body))}
         headers |= {"retry-after": "1"} if status == 429 else {}
         lines = [f"{name}: {value}" for name, value in {**headers, "connection": "close"}.items()]
         head = "\r\n".join([f"HTTP/1.1 {status} {_PHRASES[status]}", *lines, "", ""])
+        self._said = True
+        self._stop_head_timer()
         self.transport.write(head.encode() + body)
-        self.transport.close()
+        if self._answering():
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER, self.transport.close)
+
+    def _answering(self) -> bool:
+        """Whether the answer to an earlier request is under way."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -105,9 +117,9 @@ class Careful:
 
     def _head_is_late(self) -> None:
         self._head_timer = None
-        if self.transport.is_closing():
+        if self._said or self.transport.is_closing():
             return
-        if self.cycle is not None and not self.cycle.response_complete:  # an answer to an earlier request is under way
+        if self._answering():
             self._head_timer = self.loop.call_later(self.bounds.head_seconds, self._head_is_late)
         elif self._head_size:
             self.say(408, f"the request took more than {self.bounds.head_seconds:g} s to arrive")

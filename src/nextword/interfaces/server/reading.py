@@ -15,7 +15,8 @@ from nextword.tasks.surprisal import Distributor
 from nextword.types import Array, Ids_BT, Ids_T
 
 _SECONDS = 0.02  # that a piece should take
-_FEWEST, _FIRST, _MOST = 16, 256, 4096  # tokens of a piece, in all rows
+_FEWEST, _FIRST, _MOST = 128, 256, 4096  # tokens of a piece, in all rows: of fewer it is the call that takes the time
+_SMALL = 128  # tokens whose whole distributions cost less than it takes to set up the scoring of many
 _NUMBERS = 1 << 25  # of tokens times V in a piece: what a network's output layer may have in memory
 
 AnyTicket = TypeVar("AnyTicket", bound=Ticket)
@@ -122,16 +123,6 @@ class Prompts(Reading[Generating]):
         return self.model.advance(state, tokens)
 
 
-class Scores(Reading[Scoring]):
-    """Texts of which each token's log-probability is wanted, and no alternatives."""
-
-    def _piece(self, tokens: Ids_BT, state: Any) -> Any:
-        scores, after = self.model.token_log_probs(tokens, state)
-        for text, row in zip(self.texts, scores, strict=True):
-            text.ticket.scored.log_probs[text.at : text.at + len(row)] = row[: text.left]
-        return after
-
-
 class Distributions(Reading[Scoring]):
     """Texts of which also the likeliest tokens are wanted at each place."""
 
@@ -158,3 +149,15 @@ class Distributions(Reading[Scoring]):
             at, found, top = text.at + done, text.ticket.scored, text.ticket.top
             found.log_probs[at] = log_probs[row, tokens[row]]
             found.top_ids[at], found.top_log_probs[at] = ids[row, :top], values[row, :top]
+
+
+class Scores(Distributions):
+    """Texts of which each token's log-probability is wanted, and no alternatives."""
+
+    def _piece(self, tokens: Ids_BT, state: Any) -> Any:
+        if tokens.size <= _SMALL and isinstance(self.model, Distributor):
+            return super()._piece(tokens, state)
+        scores, after = self.model.token_log_probs(tokens, state)
+        for text, row in zip(self.texts, scores, strict=True):
+            text.ticket.scored.log_probs[text.at : text.at + len(row)] = row[: text.left]
+        return after

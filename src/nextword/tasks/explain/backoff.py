@@ -61,6 +61,12 @@ class BackoffPath:
         """The product of the factors."""
         return math.prod(self.factors)
 
+    @property
+    def product(self) -> str:
+        """The factors in numbers; contexts that the model does not know, whose weight is 1, are left out."""
+        unknown = sum(1 for rung in self.rungs if rung.order > self.order and rung.weight is None)
+        return " × ".join(f"{factor:.4g}" for factor in self.factors[unknown:])
+
     def to_json(self) -> Json:
         """For programs; what is infinite is null."""
         return {name: _finite(value) for name, value in asdict(self).items()} | {"probability": self.probability}

@@ -106,7 +106,7 @@ def find_text(
     which says why there is none: no file is named, or one is gone, has changed or is too long.
     """
     if not trained_on:
-        raise UsageError("the model does not say what it was trained on; name the text to see counts")
+        raise UsageError("the model does not say what it was trained on; name the text with nextword explain --train")
     stamps = tuple(_stamp(source) for source in trained_on)
     total = sum(int(source["bytes"]) for source in trained_on)
     if most is not None and total > most:
@@ -120,7 +120,7 @@ def find_text(
     return _read[vocabulary][1]
 
 
-_CHANGED = "{} has changed since the model was trained on it; name the text to see counts"
+_CHANGED = "{} has changed since the model was trained on it; name the text with nextword explain --train"
 _read: WeakKeyDictionary[Vocabulary, tuple[tuple[Any, ...], TrainingText]] = WeakKeyDictionary()
 
 
@@ -129,7 +129,7 @@ def _stamp(source: Json) -> tuple[str, int, int]:
     name, size = str(source.get("path")), source.get("bytes")
     file = Path(name)
     if not file.is_file():
-        raise UsageError(f"the training text {name} is not there; name the text to see counts")
+        raise UsageError(f"the training text {name} is not there; name the text with nextword explain --train")
     found = file.stat()
     if found.st_size != size:
         raise UsageError(_CHANGED.format(name))

@@ -21,7 +21,7 @@ from nextword.types import Array, Float_T, Ids_T, Json
 STEPS = 40  # the furthest distance that is shown
 SIZE, VOCABULARY, TEXTS, EXPLODING = 32, 50, 4, 8.0
 _REFERENCE_TEXTS = 2  # contributions are (T, T, H, H) numbers each
-_AT_ONCE = 128  # tokens whose gradients are taken together
+_AT_ONCE = 64  # tokens whose gradients are taken together; each goes back through all of them
 _LEAST = 1e-12  # norms below are not drawn
 _SUFFIXES = (".png", ".svg")
 

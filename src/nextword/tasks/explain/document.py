@@ -65,7 +65,8 @@ def _page(one: Explanation, title: str) -> Iterator[str]:
     total = sum(one.bits)
     yield f"<h1>Why these probabilities</h1>\n<p>{_text(title)}. {len(one.tokens):,} tokens, {_number(total)} bits"
     yield f", perplexity {_number(2 ** (total / len(one.tokens)) if total < 1e5 else math.inf)}.</p>\n"
-    yield "<p>The stronger its colour, the more surprising a token was. Point at one for its numbers, or follow it.</p>\n"
+    yield "<p>The stronger its colour, the more surprising a token was. Point at one for its numbers, or follow it."
+    yield "</p>\n"
     yield f'<div class="text">{"".join(_tokens(one))}</div>\n'
     yield f'<div class="scroll">{_table(one)}</div>\n'
     yield from _details(one)
@@ -153,7 +154,6 @@ def _rung(path: BackoffPath) -> Rung:
 
 
 def _ladder(path: BackoffPath) -> str:
-    factors = " × ".join(f"{factor:.4g}" for factor in path.factors)
     rows = "".join(_rung_row(rung, path) for rung in path.rungs)
     head = '<th class="n">order</th><th>n-gram</th><th>there</th><th class="n">back-off weight</th>'
     head += '<th class="n">probability</th>'
@@ -161,7 +161,7 @@ def _ladder(path: BackoffPath) -> str:
         head += '<th class="n">count</th><th>from counts</th>'
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     given = " ".join(path.rungs[0].context)
-    product = f"{factors} = {_probability(path.log_prob)}" if len(path.factors) > 1 else f"{factors}, as it is stored"
+    product = f"{path.product}{f' = {path.probability:.4g}' if '×' in path.product else ', as it is stored'}"
     total = f"p({path.word} | {given}) = {product}"
     return f'<p class="product eq">{_text(total)}</p><div class="scroll">{table}</div>\n'
 

@@ -2,6 +2,7 @@
 
 const KEY = "nextword-key";
 let askForKey = async () => null;
+let asking = null; // the answer that all refused requests wait for
 let pending = 0;
 
 export class ApiError extends Error {
@@ -42,7 +43,11 @@ export async function* stream(path, body, { signal } = {}) {
       const events = (waiting + value).split("\n\n");
       waiting = events.pop();
       for (const event of events) {
-        const data = event.split("\n").filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trim()).join("\n");
+        const data = event
+          .split("\n")
+          .filter((line) => line.startsWith("data:"))
+          .map((line) => line.slice(5).trim())
+          .join("\n");
         if (data && data !== "[DONE]") yield JSON.parse(data);
       }
     }
@@ -57,7 +62,9 @@ async function send(path, options) {
     if (response.ok) return response;
     const error = await told(response);
     if (response.status !== 401) throw error;
-    const key = await askForKey(stored() ? "The server refused this key." : "This server asks for its key.");
+    const words = stored() ? "The server refused this key." : "This server asks for its key.";
+    asking ??= askForKey(words).finally(() => (asking = null));
+    const key = await asking;
     if (!key) throw error;
     sessionStorage.setItem(KEY, key);
   }

@@ -60,9 +60,12 @@ function go(id, params, { replace = false } = {}) {
 
 function writeSoon() {
   if (writing) return;
-  api.busy(() => new Promise((written) => {
-    writing = { timer: setTimeout(writeNow, PAUSE), written };
-  }));
+  api.busy(
+    () =>
+      new Promise((written) => {
+        writing = { timer: setTimeout(writeNow, PAUSE), written };
+      }),
+  );
 }
 
 function writeNow({ drop = false } = {}) {
@@ -91,7 +94,10 @@ async function navigate() {
     if (turn !== opening) return;
     document.title = `${view.title} – nextword`;
     const title = h("h1", { id: "title", tabindex: "-1" }, view.title);
-    main.replaceChildren(h("div", { class: "heading" }, title, view.lead && h("p", { class: "lead" }, view.lead)), root);
+    main.replaceChildren(
+      h("div", { class: "heading" }, title, view.lead && h("p", { class: "lead" }, view.lead)),
+      root,
+    );
     open.handle = view.mount(root, context(id)) ?? {};
     open.handle.update?.(place.params);
     if (!first) title.focus();
@@ -104,8 +110,14 @@ async function navigate() {
 
 function context(id) {
   return {
-    models, h, s, fail, announce,
-    post: api.post, get: api.get, stream: api.stream,
+    models,
+    h,
+    s,
+    fail,
+    announce,
+    post: api.post,
+    get: api.get,
+    stream: api.stream,
     go: (params, options) => go(id, params, options),
     address,
     get params() {
@@ -123,7 +135,8 @@ function stylesheet(href) {
 
 function drawNavigation(current, params) {
   const list = document.getElementById("views");
-  if (!list.children.length) list.append(...VIEWS.map(([id, label]) => h("li", {}, h("a", { "data-view": id }, label))));
+  if (!list.children.length)
+    list.append(...VIEWS.map(([id, label]) => h("li", {}, h("a", { "data-view": id }, label))));
   for (const link of list.querySelectorAll("a")) {
     link.href = address(link.dataset.view, shared(params));
     if (link.dataset.view === current) link.setAttribute("aria-current", "page");
@@ -156,9 +169,13 @@ function announce(text) {
 function askForKey(message) {
   return new Promise((resolve) => {
     const field = h("input", { type: "password", id: "key", autocomplete: "off", spellcheck: "false" });
-    const form = h("form", { class: "key", "aria-label": "Key of the server" },
-      h("label", { for: "key" }, message), h("div", { class: "row" }, field, h("button", { type: "submit" }, "Open")),
-      h("p", { class: "note" }, "It is kept until this tab is closed."));
+    const form = h(
+      "form",
+      { class: "key", "aria-label": "Key of the server" },
+      h("label", { for: "key" }, message),
+      h("div", { class: "row" }, field, h("button", { type: "submit" }, "Open")),
+      h("p", { class: "note" }, "It is kept until this tab is closed."),
+    );
     const dialog = h("dialog", { "aria-label": "Key of the server" }, form);
     const close = (key) => {
       dialog.remove();

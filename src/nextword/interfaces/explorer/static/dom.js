@@ -60,7 +60,9 @@ export function bits(value) {
 
 /** A count with thin spaces between thousands. */
 export function count(value) {
-  return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
 
 /** `function` once nothing has called it for `wait` milliseconds. */

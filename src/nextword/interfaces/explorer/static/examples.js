@@ -14,7 +14,14 @@ export async function beginnings(model, { count = 4, length = 4, end = false, si
 async function write(model, count, length, end, signal) {
   const spelt = { character: 6, byte: 6, piece: 1.5 }[model.unit] ?? 1;
   const texts = Array(8).fill("");
-  const wish = { model: model.name, samples: 8, max_tokens: Math.round(length * spelt), top_k: 8, temperature: 0.8, seed: 7 };
+  const wish = {
+    model: model.name,
+    samples: 8,
+    max_tokens: Math.round(length * spelt),
+    top_k: 8,
+    temperature: 0.8,
+    seed: 7,
+  };
   for await (const event of stream("/explore/generate", wish, { signal })) {
     for (const { sample, at, text } of event.tokens ?? []) texts[sample] = texts[sample].slice(0, at) + text;
   }

@@ -2,6 +2,9 @@
 
 import { h } from "./dom.js";
 
+/** What a view says that has no model to show. */
+export const NONE = new Error("None of these models gives probabilities of words: a score is no probability.");
+
 const MANY = 9; // models from which those that are not chosen are put away
 
 /** The models that an address chooses, in the server's order; without a choice `several` of different kinds. */
@@ -37,7 +40,12 @@ export function chosenOne(models, params, { fit = () => true } = {}) {
  */
 export function picker(models, { legend = "Models", one = false, fit = () => true, change }) {
   const boxes = models.filter(fit).map((model) => {
-    const box = h("input", { type: one ? "radio" : "checkbox", name: "model", value: model.name, onchange: (event) => changed(event.target) });
+    const box = h("input", {
+      type: one ? "radio" : "checkbox",
+      name: "model",
+      value: model.name,
+      onchange: (event) => changed(event.target),
+    });
     return { box, label: h("label", { title: model.description }, box, h("span", {}, model.name)) };
   });
   const names = () => boxes.filter(({ box }) => box.checked).map(({ box }) => box.value);
@@ -47,7 +55,13 @@ export function picker(models, { legend = "Models", one = false, fit = () => tru
   }
   let open = boxes.length < MANY;
   const more = h("button", { type: "button", class: "quiet small", hidden: open, onclick: () => put(!open) });
-  const root = h("fieldset", { class: "picker" }, h("legend", {}, legend), boxes.map(({ label }) => label), more);
+  const root = h(
+    "fieldset",
+    { class: "picker" },
+    h("legend", {}, legend),
+    boxes.map(({ label }) => label),
+    more,
+  );
   function put(wide) {
     open = wide;
     boxes.forEach(({ box, label }) => (label.hidden = !open && !box.checked));

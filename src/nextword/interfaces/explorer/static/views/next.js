@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { beginnings } from "../examples.js";
-import { chosen, picker } from "../picker.js";
+import { NONE, chosen, picker } from "../picker.js";
 import { drawTree, kept, leadsOn, parse, serialise, without } from "./branches.js";
 import { Columns, wanted } from "./columns.js";
 import { drawSteps } from "./steps.js";
@@ -84,6 +84,7 @@ export const view = {
     }
 
     function update(now) {
+      if (!models.some(fit)) return fail(box, NONE);
       params = now;
       const text = params.text ?? "";
       if (box.value !== text) box.value = text;
@@ -137,8 +138,9 @@ export const view = {
     async function walk(text) {
       const { base } = cut(text);
       const body = { text: base, models: shown().map((model) => model.name), k: 3 };
-      if (JSON.stringify(body) === stepsOf) return;
-      stepsOf = JSON.stringify(body);
+      const all = params.steps === "all";
+      if (JSON.stringify([body, all]) === stepsOf) return;
+      stepsOf = JSON.stringify([body, all]);
       walking?.abort();
       const mine = (walking = new AbortController());
       steps.hidden = !base.trim();
@@ -146,7 +148,7 @@ export const view = {
       try {
         const answer = await post("/explore/steps", body, { signal: mine.signal });
         fail(table, null);
-        table.replaceChildren(...drawSteps(answer.models, models, leave));
+        table.replaceChildren(...drawSteps(answer.models, { models, leave, all, more: () => set({ steps: "all" }) }));
       } catch (error) {
         if (error.name !== "AbortError") stepsOf = null;
         fail(table, error);

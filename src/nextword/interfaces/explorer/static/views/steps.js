@@ -3,18 +3,25 @@
 import { bits, h, heat, probability, shortNames, word } from "../dom.js";
 import { join } from "./words.js";
 
-/** A table for each way of cutting the text; `leave(text)` is called to step back to a context. */
-export function drawSteps(found, models, leave) {
+const LAST = 12; // steps that are shown of a long text, until all are wanted
+
+/**
+ * A table for each way of cutting the text. leave(text) is called to step back to a context. all: whether every step
+ * is shown; else `more()` is called by a click on what stands for the earlier ones.
+ */
+export function drawSteps(found, { models, leave, all, more }) {
   const able = found.filter((one) => one.steps?.length);
   const groups = Map.groupBy(able, (one) => JSON.stringify([one.first, one.steps.map((step) => step.token)]));
-  return [...groups.values()].map((group) => drawTable(group, models, leave));
+  return [...groups.values()].map((group) => drawTable(group, { models, leave, all, more }));
 }
 
-function drawTable(group, models, leave) {
+function drawTable(group, { models, leave, all, more }) {
   const names = shortNames(group.map((one) => one.name));
   const [{ first, steps, name }] = group;
   const whole = !first && models.find((model) => model.name === name)?.unit === "word";
-  const rows = steps.map((step, t) => {
+  const skipped = all || steps.length <= LAST + 2 ? 0 : steps.length - LAST;
+  const rows = steps.slice(skipped).map((step, i) => {
+    const t = i + skipped;
     const before = steps.slice(0, t).map((one) => one.token);
     const far = first + t > 4;
     const shown = first + t === 0 ? word("<s>") : [far && "… ", before.slice(-4).map((token) => [word(token), " "])];
@@ -28,6 +35,14 @@ function drawTable(group, models, leave) {
       group.map((one) => measured(one.steps[t])),
     );
   });
+  if (skipped) {
+    const button = h(
+      "button",
+      { type: "button", class: "quiet small", onclick: more },
+      `Show ${skipped} earlier steps`,
+    );
+    rows.unshift(h("tr", {}, h("td", { colspan: group.length + 2 }, button)));
+  }
   const heads = group.map((one, i) => h("th", { scope: "col", title: one.name }, names[i]));
   const head = h(
     "tr",

@@ -31,15 +31,34 @@ export const view = {
     let offered = null;
 
     const box = h("textarea", {
-      class: "text", id: "why-text", rows: 2, maxlength: 20000, spellcheck: "false", autocapitalize: "off", autocomplete: "off",
-      placeholder: "Type or paste a sentence…", oninput: () => typed(),
+      class: "text",
+      id: "why-text",
+      rows: 2,
+      maxlength: 20000,
+      spellcheck: "false",
+      autocapitalize: "off",
+      autocomplete: "off",
+      placeholder: "Type or paste a sentence…",
+      oninput: () => typed(),
     });
     const choice = picker(models, { legend: "Model", one: true, fit, change: ([name]) => set({ model: name }) });
     const offers = h("p", { class: "why-offers", hidden: true });
-    const line = h("div", { class: "why-text", role: "toolbar", "aria-label": "Tokens of the text: arrow keys choose one", onkeydown: arrows, hidden: true });
+    const line = h("div", {
+      class: "why-text",
+      role: "toolbar",
+      "aria-label": "Tokens of the text: arrow keys choose one",
+      onkeydown: arrows,
+      hidden: true,
+    });
     const legend = h("p", { class: "note", hidden: true });
     const panel = h("section", { class: "why-panel", "aria-label": "Why this probability", hidden: true });
-    root.append(choice, h("div", { class: "why-writing" }, h("label", { for: "why-text" }, "The text"), box), offers, h("div", {}, line, legend), panel);
+    root.append(
+      choice,
+      h("div", { class: "why-writing" }, h("label", { for: "why-text" }, "The text"), box),
+      offers,
+      h("div", {}, line, legend),
+      panel,
+    );
     const networks = models.filter((model) => NETWORKS.includes(model.kind));
     const chart = networks.length ? distanceChart(networks, context) : null;
     if (chart) root.append(chart.node);
@@ -66,6 +85,7 @@ export const view = {
       fail(line.parentElement);
       if (!text.trim()) {
         clear();
+        chart?.start();
         return;
       }
       asking = new AbortController();
@@ -97,15 +117,30 @@ export const view = {
       line.replaceChildren(...drawTokens(shown, choose));
       legend.replaceChildren(...told(shown));
       panel.replaceChildren(
-        h("header", { class: "why-head" },
+        h(
+          "header",
+          { class: "why-head" },
           h("h2", {}, word(token.token)),
-          h("p", {}, h("b", {}, figure(explained.probability)), " probability, ", h("b", {}, bits(explained.bits)), " bits",
-            token.oov && h("span", { class: "note" }, " · not in the vocabulary, so this is the probability of an unknown word"))),
-        drawExplained(explained, token.token));
+          h(
+            "p",
+            {},
+            h("b", {}, figure(explained.probability)),
+            " probability, ",
+            h("b", {}, bits(explained.bits)),
+            " bits",
+            token.oov &&
+              h("span", { class: "note" }, " · not in the vocabulary, so this is the probability of an unknown word"),
+          ),
+        ),
+        drawExplained(explained, token.token),
+      );
       panel.classList.remove("stale");
       for (const part of [line, legend, panel]) part.hidden = false;
+      chart?.start(); // it comes last: what is above it has its place by now
       if (hadFocus) line.querySelector("[aria-pressed=true]")?.focus();
-      announce(`${spoken(token.token)}: probability ${probability(explained.probability)}, ${bits(explained.bits)} bits`);
+      announce(
+        `${spoken(token.token)}: probability ${probability(explained.probability)}, ${bits(explained.bits)} bits`,
+      );
     }
 
     function choose(position) {
@@ -130,8 +165,25 @@ export const view = {
       offered = model().name;
       const found = await beginnings(model(), { length: 9, end: true }).catch(() => []);
       if (offered !== model().name) return;
-      const buttons = found.map((one) => h("button", { type: "button", class: "quiet why-offer words", onclick: () => { box.value = one; set({ text: one, position: undefined }); } }, one));
-      offers.replaceChildren(...(buttons.length ? [h("span", { class: "label" }, "Or take a sentence of the model's own:"), ...buttons] : []));
+      const buttons = found.map((one) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "quiet why-offer words",
+            onclick: () => {
+              box.value = one;
+              set({ text: one, position: undefined });
+            },
+          },
+          one,
+        ),
+      );
+      offers.replaceChildren(
+        ...(buttons.length
+          ? [h("span", { class: "label" }, "Or take a sentence of the model's own:"), ...buttons]
+          : []),
+      );
     }
 
     return {
@@ -149,26 +201,54 @@ function drawTokens({ tokens, position, explained }, choose) {
   const influence = explained.influence;
   const most = influence ? Math.max(...influence.map((one) => one.norm ?? 0), 1e-300) : 1;
   const share = (i) => (influence?.[i] ? (influence[i].norm ?? 0) / most : 0);
-  const start = influence && position - influence.length < 1
-    ? [h("span", { class: "why-start influence", style: { "--t": share(0) }, title: `norm ${influence[0].norm}` }, word("<s>"), h("small", { "aria-hidden": "true" }, "\u00a0")), " "] : [];
+  const start =
+    influence && position - influence.length < 1
+      ? [
+          h(
+            "span",
+            { class: "why-start influence", style: { "--t": share(0) }, title: `norm ${influence[0].norm}` },
+            word("<s>"),
+            h("small", { "aria-hidden": "true" }, "\u00a0"),
+          ),
+          " ",
+        ]
+      : [];
   const drawn = tokens.flatMap((token, i) => {
     const own = i + 1 === position;
     // inputs are what was read before the chosen token, the last of them just before it
     const at = influence ? influence.length - (position - 1 - i) : 0;
     const shade = influence ? (i + 1 < position && at > 0 ? share(at) : 0) : heat(token.bits);
-    const button = h("button", {
-      type: "button", class: `why-token ${influence ? "influence" : "heat"}${token.oov ? " oov" : ""}`, style: { "--t": own && influence ? 0 : shade },
-      "aria-pressed": String(own), tabindex: own ? "0" : "-1", "data-position": i + 1,
-      "aria-label": `${spoken(token.token)}, ${bits(token.bits)} bits`, title: `${bits(token.bits)} bits, probability ${probability(token.probability)}`,
-      onclick: () => choose(i + 1),
-    }, word(token.token), h("small", { "aria-hidden": "true" }, token.order ?? bits(token.bits)));
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: `why-token ${influence ? "influence" : "heat"}${token.oov ? " oov" : ""}`,
+        style: { "--t": own && influence ? 0 : shade },
+        "aria-pressed": String(own),
+        tabindex: own ? "0" : "-1",
+        "data-position": i + 1,
+        "aria-label": `${spoken(token.token)}, ${bits(token.bits)} bits`,
+        title: `${bits(token.bits)} bits, probability ${probability(token.probability)}`,
+        onclick: () => choose(i + 1),
+      },
+      word(token.token),
+      h("small", { "aria-hidden": "true" }, token.order ?? bits(token.bits)),
+    );
     return token.token === "</s>" ? [button, h("br")] : [button, " "];
   });
   return [...start, ...drawn];
 }
 
 function told({ explained, tokens }) {
-  if (explained.influence) return ["Choose a token. The bluer an earlier word, the more the chosen one's probability hangs on it. Small numbers are bits."];
+  if (explained.influence)
+    return [
+      "Choose a token. The bluer an earlier word, the more the chosen one's probability hangs on it. Small numbers are bits.",
+    ];
   const orders = tokens.some((token) => token.order);
-  return ["Choose a token. The warmer, the more surprising it was. ", orders ? "The small number is the length of the longest n-gram that the model knows there." : "Small numbers are bits."];
+  return [
+    "Choose a token. The warmer, the more surprising it was. ",
+    orders
+      ? "The small number is the length of the longest n-gram that the model knows there."
+      : "Small numbers are bits.",
+  ];
 }
