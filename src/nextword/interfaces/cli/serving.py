@@ -11,7 +11,9 @@ from nextword.interfaces.cli.progress import note
 
 
 def serve(
-    models: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Models, or folders of models.", show_default=False)],
+    models: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Models, or folders of models.", show_default=False)
+    ],
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
