@@ -31,6 +31,7 @@ COMMANDS = [
     "score",
     "next",
     "generate",
+    "explain",
     "info",
     "discounts",
     "count",
@@ -44,6 +45,7 @@ COMMANDS = [
     "rescore",
     "choose",
     "spell",
+    "serve",
 ]
 GROUPS = ["train", "classify", "tag", "translate", "parse"]
 TASKS = [

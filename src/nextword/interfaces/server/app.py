@@ -13,6 +13,7 @@ from nextword.interfaces.explorer import compare, inside, page, why
 from nextword.interfaces.server import cards, completions, failures, metrics, tokens
 from nextword.interfaces.server.codec import Codec
 from nextword.interfaces.server.limits import LIMITS, Gate, Limits
+from nextword.interfaces.server.memory import give_back
 from nextword.interfaces.server.metrics import Metrics, Observer
 from nextword.interfaces.server.models import Models
 from nextword.interfaces.server.security import Access, Guard
@@ -31,7 +32,9 @@ def create_app(models: Models, *, access: Access | None = None, limits: Limits =
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         for one in models:
             one.engine.start()
+        tidying = asyncio.create_task(give_back(counts))
         yield
+        tidying.cancel()
         await close(app, models)
 
     app = FastAPI(
