@@ -7,16 +7,20 @@ import json
 import logging
 import sys
 
-import lm_eval.models  # noqa: F401  # registers them
-from lm_eval.api.instance import Instance
-from lm_eval.api.registry import get_model
+
+def main():
+    import lm_eval.models  # noqa: F401  # registers them
+    from lm_eval.api.instance import Instance
+    from lm_eval.api.registry import get_model
+
+    def answer(question):
+        model = get_model(question["model"]).create_from_arg_obj(question["args"])
+        requests = [Instance(question["method"], {}, tuple(args), i) for i, args in enumerate(question["requests"])]
+        return getattr(model, question["method"])(requests, disable_tqdm=True)
+
+    logging.disable(logging.WARNING)
+    sys.stdout.write(json.dumps([answer(question) for question in json.load(sys.stdin)]))
 
 
-def answer(question):
-    model = get_model(question["model"]).create_from_arg_obj(question["args"])
-    requests = [Instance(question["method"], {}, tuple(args), i) for i, args in enumerate(question["requests"])]
-    return getattr(model, question["method"])(requests, disable_tqdm=True)
-
-
-logging.disable(logging.WARNING)
-sys.stdout.write(json.dumps([answer(question) for question in json.load(sys.stdin)]))
+if __name__ == "__main__":
+    main()

@@ -150,7 +150,7 @@ def _with_distributions(
     order = sorted(range(len(lines)), key=lambda i: -len(lines[i].ids))
     tokens = pad([lines[i].ids for i in order])
     figures = np.zeros((3, *tokens.shape))
-    for t, log_probs, after in _walk(lm, tokens, state):
+    for t, log_probs, after in walk_distributions(lm, tokens, state):
         rows, state = len(log_probs), after
         figures[0, :rows, t], figures[1, :rows, t], figures[2, :rows, t] = wanted.measure(
             log_probs, tokens[:rows, t], first=t == 0
@@ -165,7 +165,7 @@ def _with_distributions(
     return result, state
 
 
-def _walk(lm: LanguageModel[Any], tokens: Ids_BT, state: Any) -> Iterator[tuple[int, Float_BV, Any]]:
+def walk_distributions(lm: LanguageModel[Any], tokens: Ids_BT, state: Any) -> Iterator[tuple[int, Float_BV, Any]]:
     """Each step, the distributions of the rows that have a token there, and the state once that is read.
 
     tokens: (B, T), longest rows first. A state from a faster door may be that after a few more tokens.

@@ -38,7 +38,10 @@ def test_every_token_costs_what_the_library_says(client, lms):
             assert [token["entropy"] for token in line["tokens"]] == pytest.approx(wanted.entropy.tolist(), **NEAR)
             assert line["bits"] == pytest.approx(wanted.surprisal.sum(), **NEAR)
         assert found[name]["tokens"] == sum(len(line["tokens"]) for line in found[name]["lines"])
-        assert found[name]["perplexity"] == pytest.approx(lm.perplexity(TEXT), **NEAR)
+        wanted = lm.evaluate(Corpus.from_text(TEXT))
+        assert found[name]["oov"] == wanted.oov
+        for figure in ("perplexity", "perplexity_excluding_oov", "bits_per_byte"):
+            assert found[name][figure] == pytest.approx(getattr(wanted, figure), **NEAR)
 
 
 def test_alternatives_are_the_likeliest_words(client, lms):
@@ -118,7 +121,9 @@ def test_a_text_stands_under_every_model(page, lms):
         assert [float(text) for text in cells[:-1]] == pytest.approx(wanted, abs=0.051)
         assert float(cells[-1]) == pytest.approx(sum(wanted), abs=0.051)
         sums = page.get_by_role("region", name="Sums").get_by_role("row").nth(row).inner_text().split()
-        assert (sums[0], float(sums[-1])) == (name, pytest.approx(lms[name].perplexity(TEXT), rel=0.05))
+        figures = lms[name].evaluate(Corpus.from_text(TEXT))
+        assert (sums[0], float(sums[-3])) == (name, pytest.approx(figures.perplexity, rel=0.05))
+        assert float(sums[-1]) == pytest.approx(figures.bits_per_byte, abs=0.00051)
     no_overflow(page)
     axe(page)
 

@@ -56,11 +56,11 @@ def test_a_networks_influences_are_those_of_the_library(client, lms, name):
     [
         ({"text": ""}, 400, "the text is empty; give one with at least one line"),
         ({"text": "I", "position": 3}, 400, "position 3: the text has 2 tokens; give 1 to 2"),
-        ({"text": "I", "position": 0}, 422, "position: Input should be greater than or equal to 1"),
+        ({"text": "I", "position": 0}, 422, "position: expected 1 or more"),
         ({"text": "I", "model": "none"}, 404, "there is no model 'none'"),
-        ({"text": "a" * 20_001}, 422, "text: String should have at most 20000 characters"),
+        ({"text": "a" * 20_001}, 422, "text: expected at most 20,000 characters"),
         ({"text": "I", "path": "/etc/passwd"}, 422, "path: there is no such field here; leave it out"),
-        ({}, 422, "text: Field required"),
+        ({}, 422, "text: is missing"),
     ],
 )
 def test_errors_in_words(client, body, status, words):

@@ -250,15 +250,15 @@ def test_scores_that_are_no_probabilities_can_be_asked_for_and_nothing_else(seve
         ({"prompt": "a " * 40_000}, "prompt", "prompt: 40,000 tokens are more than 32,768"),
         ({"prompt": ["a"] * 129}, "prompt", "prompt: 129 prompts are more than the 128 that one request may have"),
         ({"prompt": "\ud800"}, "prompt", "prompt: character 1 is half a surrogate pair, which is no text"),
-        ({"max_tokens": -1}, "max_tokens", "max_tokens: Input should be greater than or equal to 0"),
-        ({"max_tokens": "7"}, "max_tokens", "max_tokens: Input should be a valid integer"),
+        ({"max_tokens": -1}, "max_tokens", "max_tokens: expected 0 or more"),
+        ({"max_tokens": "7"}, "max_tokens", "max_tokens: expected a whole number"),
         ({"max_tokens": 4096, "n": 17}, "max_tokens", "max_tokens: 4,096 tokens for each of 17 texts are more than 65,536"),  # fmt: skip # noqa: E501
         ({"prompt": ["a"] * 3, "n": 64}, "n", "n: 3 prompts times 64 are more than 128 texts"),
-        ({"n": 0}, "n", "n: Input should be greater than or equal to 1"),
-        ({"temperature": -0.5}, "temperature", "temperature: Input should be greater than or equal to 0"),
-        ({"top_p": 0}, "top_p", "top_p: Input should be greater than 0"),
-        ({"min_p": 1.5}, "min_p", "min_p: Input should be less than or equal to 1"),
-        ({"seed": -1}, "seed", "seed: Input should be greater than or equal to 0"),
+        ({"n": 0}, "n", "n: expected 1 or more"),
+        ({"temperature": -0.5}, "temperature", "temperature: expected 0 or more"),
+        ({"top_p": 0}, "top_p", "top_p: expected more than 0"),
+        ({"min_p": 1.5}, "min_p", "min_p: expected at most 1"),
+        ({"seed": -1}, "seed", "seed: expected 0 or more"),
         ({"logprobs": 101}, "logprobs", "logprobs: expected 0 to 100"),
         ({"logprobs": 100, "max_tokens": 4096, "n": 3}, "logprobs", "logprobs: 100 for each of 12,288 tokens are more than 1,000,000 numbers"),  # fmt: skip # noqa: E501
         ({"logit_bias": {"x": 1}}, "logit_bias", 'logit_bias: its names are ids, such as "17"'),
@@ -289,13 +289,13 @@ def test_fields_that_change_nothing_are_taken(server):
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
-        (b"", 422, "the body: Field required; send a JSON object with Content-Type: application/json"),
+        (b"", 422, "the body: is missing; send a JSON object with Content-Type: application/json"),
         (b"{", 400, "the body is not JSON: Expecting property name enclosed in double quotes at character 1"),
         (b"[" * 100_000, 400, "the body is not JSON that can be read: it must be UTF-8, not too deep, and its numbers not too long"),  # fmt: skip # noqa: E501
         (b'{"max_tokens": ' + b"9" * 10_000 + b"}", 400, "the body is not JSON that can be read: it must be UTF-8, not too deep, and its numbers not too long"),  # fmt: skip # noqa: E501
         (b'{"prompt": "\xff"}', 400, "the body is not JSON that can be read: it must be UTF-8, not too deep, and its numbers not too long"),  # fmt: skip # noqa: E501
-        (b'{"temperature": 1e999}', 422, "temperature: Input should be a finite number"),
-        (b'{"temperature": NaN}', 422, "temperature: Input should be a finite number"),
+        (b'{"temperature": 1e999}', 422, "temperature: expected a finite number"),
+        (b'{"temperature": NaN}', 422, "temperature: expected a finite number"),
         (b"7", 422, "the body: Input should be a valid dictionary or object to extract fields from; send a JSON object with Content-Type: application/json"),  # fmt: skip # noqa: E501
     ],
 )  # fmt: skip

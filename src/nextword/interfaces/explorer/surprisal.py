@@ -11,6 +11,8 @@ from nextword.interfaces.explorer.asked import Asked, Read, ask_all, read
 from nextword.interfaces.explorer.words import step_of
 from nextword.interfaces.server.models import Models, Served
 from nextword.lm import LM
+from nextword.tasks.evaluate import SPELLING_BITS
+from nextword.tasks.surprisal import walk_distributions
 from nextword.types import Json
 
 _AT_ONCE = 64  # tokens measured before others get their turn at the model
@@ -40,7 +42,8 @@ def router(models: Models) -> APIRouter:
 
 async def _measured(served: Served, asked: SurprisalAsked, request: Request) -> Json:
     """A model's answer; a few tokens at a time, and no more once nobody waits for it."""
-    found = read(served.lm, asked.text if asked.text.endswith("\n") else asked.text + "\n")
+    text = asked.text if asked.text.endswith("\n") else asked.text + "\n"
+    found = read(served.lm, text)
     state, steps = None, list[Json]()
     for start in range(0, len(found.ids), _AT_ONCE):
         if start and await request.is_disconnected():
@@ -48,17 +51,18 @@ async def _measured(served: Served, asked: SurprisalAsked, request: Request) -> 
         part = Read(found.tokens[start : start + _AT_ONCE], found.ids[start : start + _AT_ONCE])
         some, state = await served.engine.run(walk, served.lm, state, part, asked.k)
         steps += some
-    return summed(steps, _lines(steps, found.tokens[-1]))
+    return summed(steps, _lines(steps, found.tokens[-1])) | figures(served.lm, text, steps)
 
 
 def walk(lm: LM, state: Any, found: Read, k: int) -> tuple[list[Json], Any]:
     """Steps of some tokens from a state, that at the beginning if None, and the state after them."""
-    model, steps = lm.model, []
-    state = model.start(1) if state is None else state
-    for token, token_id in zip(*found, strict=True):
-        row = model.log_probs(state)[0].astype(np.float64)
-        steps.append(step_of(row, model.vocabulary, token, token_id, k=k))
-        state = model.advance(state, np.array([[token_id]], dtype=np.int32))
+    steps: list[Json] = []
+    state = lm.model.start(1) if state is None else state
+    places = zip(found.tokens, found.ids, strict=True)
+    for _, rows, after in walk_distributions(lm.model, np.array([found.ids], dtype=np.int32), state):
+        token, token_id = next(places)
+        steps.append(step_of(rows[0].astype(np.float64), lm.model.vocabulary, token, token_id, k=k))
+        state = after
     return steps, state
 
 
@@ -71,13 +75,29 @@ def _lines(steps: list[Json], end: str) -> list[list[Json]]:
 def summed(steps: list[Json], lines: list[list[Json]]) -> Json:
     """Lines with their bits, and the perplexity; None for what is infinite, since a token was impossible."""
     total = _bits(steps)
-    perplexity = 2 ** (total / len(steps)) if steps and total / len(steps) < 1000 else None
     return {
         "lines": [{"tokens": line, "bits": _finite(_bits(line))} for line in lines],
         "tokens": len(steps),
         "bits": _finite(total),
-        "perplexity": perplexity,
+        "perplexity": _perplexity(total, len(steps)),
     }
+
+
+def figures(lm: LM, text: str, steps: list[Json]) -> Json:
+    """What compares models of different vocabularies, as ``evaluate`` has it. oov: how many tokens are unknown."""
+    unknown = [step["token"].encode(errors="surrogatepass") for step in steps if step["oov"]]
+    known = [step for step in steps if not step["oov"]]
+    size = lm.pipeline.canonical(text.encode(errors="replace")).size
+    spelling = (sum(map(len, unknown)) + len(unknown)) * SPELLING_BITS
+    return {
+        "oov": len(unknown),
+        "perplexity_excluding_oov": _perplexity(_bits(known), len(known)),
+        "bits_per_byte": _finite((_bits(steps) + spelling) / size),
+    }
+
+
+def _perplexity(bits: float, tokens: int) -> float | None:
+    return 2 ** (bits / tokens) if tokens and bits / tokens < 1000 else None
 
 
 def _bits(steps: list[Json]) -> float:

@@ -56,6 +56,26 @@ class Fault(BaseModel):
     code: str | None = None
 
 
+_WORDS = {
+    "missing": "is missing",
+    "string_type": "expected a text",
+    "string_too_long": "expected at most {max_length} characters",
+    "string_too_short": "expected at least {min_length} characters",
+    "too_long": "expected at most {max_length} of them",
+    "too_short": "expected at least {min_length} of them",
+    "greater_than_equal": "expected {ge} or more",
+    "less_than_equal": "expected at most {le}",
+    "greater_than": "expected more than {gt}",
+    "less_than": "expected less than {lt}",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "finite_number": "expected a finite number",
+    "bool_type": "expected true or false",
+    "extra_forbidden": "there is no such field here; leave it out",
+}  # by the kind of fault that pydantic names
+
+
 class Failure(BaseModel):
     """The body of every answer that is an error."""
 
@@ -124,7 +144,7 @@ def _invalid(error: RequestValidationError) -> Refused:
     """The first field that is wrong; of several the others follow when it is right."""
     first = error.errors()[0]
     place = [str(part)[:_NAMED] for part in first["loc"][1:]]  # the first says whether body, query or path
-    message = str(first["msg"]).removeprefix("Value error, ")
+    message = _said(first)
     if first["type"] == "json_invalid":
         reason = first.get("ctx", {}).get("error", "")
         return Refused(400, f"the body is not JSON: {reason} at character {place[-1]}", code="json_invalid")
@@ -132,9 +152,18 @@ def _invalid(error: RequestValidationError) -> Refused:
         return Refused(
             422, f"the body: {message}; send a JSON object with Content-Type: application/json", param="body"
         )
-    if first["type"] == "extra_forbidden":
-        message = "there is no such field here; leave it out"
     return Refused(422, f"{'.'.join(place)}: {message}", param=place[0], code=first["type"])
+
+
+def _said(fault: Json) -> str:
+    """What is wrong with a field, in this project's words where it has some."""
+    words = _WORDS.get(str(fault["type"]))
+    bounds = {
+        name: f"{value:g}" if isinstance(value, float) else f"{value:,}"
+        for name, value in fault.get("ctx", {}).items()
+        if isinstance(value, int | float)
+    }
+    return words.format(**bounds) if words else str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _from_starlette(error: HTTPException) -> Refused:

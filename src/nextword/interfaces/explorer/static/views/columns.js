@@ -38,6 +38,7 @@ export class Columns {
       column.lastChild.hidden = (one.top ?? []).length < FEW;
       column.lastChild.textContent = many ? "Fewer" : `Show ${MANY}`;
     });
+    this.#same(); // rows are used again for other words
     this.#tell(found.find((one) => one.top?.length));
   }
 

@@ -40,7 +40,6 @@ export const view = {
       class: "text",
       id: "generation-text",
       rows: 2,
-      maxlength: 20000,
       spellcheck: "false",
       autocapitalize: "off",
       placeholder: "Type a beginning, or let the model begin…",
@@ -96,7 +95,7 @@ export const view = {
     );
 
     const set = (changed, options) => go({ ...params, ...changed }, options);
-    const value = (name) => Number(params[name] ?? USUAL[name]);
+    const value = (name) => valueOf(params, name);
     const model = () => chosenOne(models, params, { fit });
 
     function newSlider(name, label, min, max, step, means) {
@@ -222,6 +221,14 @@ export const view = {
     };
   },
 };
+
+/** A setting of the address, within its bounds; the usual one where that is no number. */
+function valueOf(params, name) {
+  const given = Number(params[name] ?? USUAL[name]);
+  if (!Number.isFinite(given)) return USUAL[name];
+  const [, , least, most] = SLIDERS.find(([slider]) => slider === name) ?? [name, "", 0, Number.MAX_SAFE_INTEGER];
+  return Math.min(most, Math.max(least, given));
+}
 
 /** Give each token to its sample, until the stream ends. */
 async function follow(events, written) {

@@ -28,7 +28,6 @@ export const view = {
       class: "text",
       id: "next-text",
       rows: 1,
-      maxlength: 20000,
       placeholder: "Type a beginning…",
       spellcheck: "false",
       autocapitalize: "off",

@@ -121,11 +121,17 @@ function tokenWidth(token, plain) {
   return Math.ceil(Math.max(plain ? 0 : 36, text));
 }
 
+const measured = new Map(); // widths of texts: a long text has its words many times, under every model
+
 /** Pixels that a text takes at a size in rem. */
 function width(text, size, family) {
-  const style = getComputedStyle(document.documentElement);
-  pen.font = `${size * parseFloat(style.fontSize)}px ${style.getPropertyValue(family)}`;
-  return pen.measureText(text).width;
+  const key = `${size} ${family} ${text}`;
+  if (!measured.has(key)) {
+    const style = getComputedStyle(document.documentElement);
+    pen.font = `${size * parseFloat(style.fontSize)}px ${style.getPropertyValue(family)}`;
+    measured.set(key, pen.measureText(text).width);
+  }
+  return measured.get(key);
 }
 
 export function legend() {

@@ -96,7 +96,7 @@ function chosenModel(models, params) {
 function makeControls(context) {
   const go = (change, replace = false) => context.go({ ...own(context.params), ...change }, { replace });
   const later = debounce((change) => go(change, true), 250);
-  const text = h("textarea", { id: "state-text", class: "text", rows: 3, maxlength: 20000, spellcheck: "false",
+  const text = h("textarea", { id: "state-text", class: "text", rows: 3, spellcheck: "false",
     oninput: () => later({ text: text.value }) });
   const pattern = h("input", { id: "state-pattern", type: "text", maxlength: 200, autocomplete: "off", spellcheck: "false",
     "aria-describedby": "state-pattern-help", oninput: () => later({ pattern: pattern.value, unit: "" }) });

@@ -6,6 +6,9 @@ import { NONE, chosen, picker } from "../picker.js";
 import { drawScore, legend, neighbour } from "./score.js";
 import { join } from "./words.js";
 
+const COMPARED =
+  "A perplexity is per token, so it compares models of the same tokens and the same unknown words. Bits per byte compare all: " +
+  "a word unknown to a model pays for its spelling there.";
 const LONG = 600; // characters from which typing is waited for
 
 export const view = {
@@ -29,7 +32,6 @@ export const view = {
       class: "text",
       id: "surprisal-text",
       rows: 3,
-      maxlength: 20000,
       spellcheck: "false",
       autocapitalize: "off",
       placeholder: "Type or paste a text, a sentence a line…",
@@ -126,21 +128,22 @@ export const view = {
 
     function drawSums() {
       const able = found.filter((one) => !one.reason);
-      const least = Math.min(...able.map((one) => one.bits ?? Infinity));
+      const least = Math.min(...able.map((one) => one.bits_per_byte ?? Infinity));
       const names = shortNames(able.map((one) => one.name));
       const rows = able.map((one, i) => {
-        const each = one.bits === null ? "∞" : (one.bits / one.tokens).toFixed(2);
-        const figures = [String(one.tokens), bits(one.bits), each, size(one.perplexity)];
+        const perplexities = [size(one.perplexity), size(one.perplexity_excluding_oov)];
+        const figures = [String(one.tokens), String(one.oov), bits(one.bits), ...perplexities, each(one.bits_per_byte)];
         const cells = figures.map((figure) => h("td", { class: "number" }, figure));
-        const best = one.bits === least && able.length > 1 ? "best" : null;
+        const best = one.bits_per_byte === least && able.length > 1 ? "best" : null;
         return h("tr", { class: best }, h("th", { scope: "row", title: one.name }, names[i]), cells);
       });
-      const titles = ["tokens", "bits", "bits per token", "perplexity"];
+      const titles = ["tokens", "unknown", "bits", "perplexity", "without unknown", "bits per byte"];
       const heads = titles.map((title) => h("th", { scope: "col", class: "number" }, title));
       const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Whole text"), heads));
       const unable = found.filter((one) => one.reason);
       const reasons = unable.map((one) => h("p", { class: "error" }, `${one.name}: ${one.reason}`));
-      sums.replaceChildren(rows.length ? h("table", {}, head, h("tbody", {}, rows)) : "", ...reasons);
+      const note = h("p", { class: "note" }, COMPARED);
+      sums.replaceChildren(...(rows.length ? [h("table", {}, head, h("tbody", {}, rows)), note] : []), ...reasons);
     }
 
     function draw() {
@@ -235,6 +238,10 @@ function describe({ token, name }) {
     h("table", {}, h("tbody", {}, rows)),
     h("p", { class: "note" }, "Enter or a double click: all of it under Next word."),
   ];
+}
+
+function each(bits) {
+  return bits === null ? "∞" : bits.toFixed(3);
 }
 
 function size(perplexity) {

@@ -34,7 +34,6 @@ export const view = {
       class: "text",
       id: "why-text",
       rows: 2,
-      maxlength: 20000,
       spellcheck: "false",
       autocapitalize: "off",
       autocomplete: "off",
