@@ -85,6 +85,14 @@ def test_navigation_keeps_text_and_models(page):
     assert page.url.endswith("branches=gone")
 
 
+def test_a_model_that_is_not_here_is_named(page):
+    page.goto("/#/next?text=I&models=ngram,nobody")
+    said = page.get_by_text("This server has no nobody; others are shown.")
+    said.wait_for()
+    page.goto("/#/next?text=I&models=ngram")
+    said.wait_for(state="detached")
+
+
 def test_the_theme_is_chosen_and_remembered(page):
     page.emulate_media(color_scheme="light")
     page.goto("/#/compare")

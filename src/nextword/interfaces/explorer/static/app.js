@@ -80,6 +80,7 @@ async function navigate() {
   const { id, params } = place;
   drawNavigation(id, params);
   if (open?.id === id) {
+    tellUnknown(params);
     open.handle?.update?.(params);
     return;
   }
@@ -98,6 +99,7 @@ async function navigate() {
       h("div", { class: "heading" }, title, view.lead && h("p", { class: "lead" }, view.lead)),
       root,
     );
+    tellUnknown(place.params);
     open.handle = view.mount(root, context(id)) ?? {};
     open.handle.update?.(place.params);
     if (!first) title.focus();
@@ -106,6 +108,14 @@ async function navigate() {
     main.replaceChildren(root);
     fail(root, error);
   }
+}
+
+/** Say below the heading which models an address names that are not here: others stand in for them. */
+function tellUnknown(params) {
+  const named = [params.model, ...(params.models ?? "").split(",")].filter(Boolean);
+  const unknown = [...new Set(named)].filter((name) => !models.some((model) => model.name === name));
+  const words = `This server has no ${unknown.join(", no ")}; others are shown.`;
+  fail(main.querySelector(".heading"), unknown.length ? new Error(words) : null);
 }
 
 function context(id) {

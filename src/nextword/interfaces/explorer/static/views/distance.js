@@ -180,7 +180,7 @@ function frame(scale) {
     ...across.map((distance) =>
       s("text", { x: scale.x(distance), y: scale.bottom + 18, "text-anchor": "middle" }, distance),
     ),
-    s("text", { x: scale.right, y: scale.bottom + 36, "text-anchor": "end" }, "words back →"),
+    s("text", { x: scale.right, y: scale.bottom + 36, "text-anchor": "end" }, "tokens back →"),
     s("text", { x: scale.left, y: scale.bottom + 36 }, "↑ norm of the gradient, mean"),
   ];
 }
@@ -275,7 +275,7 @@ function table(series) {
     h(
       "caption",
       {},
-      "Mean norm of the gradient of the log-probability with respect to the embedding so many words back; “written out”: of a loss with respect to the recurrent weights at that step.",
+      "Mean norm of the gradient of the log-probability with respect to the embedding so many tokens back; “written out”: of a loss with respect to the recurrent weights at that step.",
     ),
     h(
       "thead",
@@ -283,7 +283,7 @@ function table(series) {
       h(
         "tr",
         {},
-        h("th", { scope: "col" }, "words back"),
+        h("th", { scope: "col" }, "tokens back"),
         distances.map((d) => h("th", { scope: "col", class: "number" }, d)),
       ),
     ),
