@@ -168,6 +168,7 @@ def test_probabilities_are_short(page):
         ("null", "–"),
     ):  # fmt: skip
         assert imported(page, "dom.js", f"probability({p})") == shown
+    assert imported(page, "dom.js", "probability(2.964e-6, 4)") == "2.964·10⁻⁶"
 
 
 def test_quick_changes_reach_the_address(page):

@@ -35,6 +35,7 @@ th, td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); ver
 td.n, th.n { text-align: right; white-space: nowrap }
 .absent { color: var(--soft) }
 .eq { font: .92rem/1.5 ui-monospace, monospace }
+td.eq { white-space: nowrap }
 .bar { display: inline-block; height: .7em; background: var(--bar); border-radius: 1px; min-width: 1px }
 .bar.minus { background: var(--minus) }
 .product { font-size: 1.05rem; margin: .6rem 0; color: var(--ink) }

@@ -1,5 +1,6 @@
 // Talking to the server that the page came from. Errors carry the server's own words.
 
+export const SILENT = "The server does not answer. Is “nextword serve” still running?";
 const KEY = "nextword-key";
 let askForKey = async () => null;
 let asking = null; // the answer that all refused requests wait for
@@ -87,7 +88,7 @@ async function attempt(path, options) {
     return await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError("The server does not answer. Is “nextword serve” still running?");
+    throw new ApiError(SILENT);
   }
 }
 

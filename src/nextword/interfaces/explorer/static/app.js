@@ -90,7 +90,9 @@ async function navigate() {
   open = { id, handle: null };
   const root = h("section", { class: `view view-${id}`, "aria-labelledby": "title" });
   try {
-    const { view } = await import(`./views/${id}.js`);
+    const { view } = await import(`./views/${id}.js`).catch(() => {
+      throw new Error(api.SILENT);
+    });
     if (view.stylesheet) await stylesheet(`/static/views/${id}.css`);
     if (turn !== opening) return;
     document.title = `${view.title} – nextword`;

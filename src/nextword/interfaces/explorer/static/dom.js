@@ -44,12 +44,12 @@ export function spoken(token) {
 
 const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-/** A probability in as few digits as tell it apart: 0.312, 0.00012, 3·10⁻⁷. */
-export function probability(p) {
+/** A probability in as few digits as tell it apart: 0.312, 0.00012, 3·10⁻⁷. digits: of one that is so small. */
+export function probability(p, digits = 1) {
   if (p === null || p === undefined) return "–";
   if (p === 0 || p >= 0.001) return p.toFixed(3);
   if (p >= 0.00001) return p.toFixed(5);
-  const [digit, exponent] = p.toExponential(0).split("e-");
+  const [digit, exponent] = p.toExponential(digits - 1).split("e-");
   return `${digit}·10⁻${[...exponent].map((one) => RAISED[one]).join("")}`;
 }
 

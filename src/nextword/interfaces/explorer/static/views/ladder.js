@@ -183,5 +183,5 @@ function agreement(one) {
 export function figure(value) {
   if (value === null || value === undefined) return "–";
   if (value === 0 || Math.abs(value) >= 0.0001) return String(Number(value.toPrecision(4)));
-  return probability(value);
+  return probability(value, 4);
 }

@@ -132,12 +132,12 @@ export const view = {
       const names = shortNames(able.map((one) => one.name));
       const rows = able.map((one, i) => {
         const perplexities = [size(one.perplexity), size(one.perplexity_excluding_oov)];
-        const figures = [String(one.tokens), String(one.oov), bits(one.bits), ...perplexities, each(one.bits_per_byte)];
+        const figures = [String(one.tokens), String(one.oov), bits(one.bits), each(one.bits_per_byte), ...perplexities];
         const cells = figures.map((figure) => h("td", { class: "number" }, figure));
         const best = one.bits_per_byte === least && able.length > 1 ? "best" : null;
         return h("tr", { class: best }, h("th", { scope: "row", title: one.name }, names[i]), cells);
       });
-      const titles = ["tokens", "unknown", "bits", "perplexity", "without unknown", "bits per byte"];
+      const titles = ["tokens", "unknown", "bits", "bits per byte", "perplexity", "without unknown"];
       const heads = titles.map((title) => h("th", { scope: "col", class: "number" }, title));
       const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Whole text"), heads));
       const unable = found.filter((one) => one.reason);
