@@ -9,11 +9,14 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from nextword.errors import NextwordError, TextError, UsageError
+from nextword.interfaces.server.codec import named
 from nextword.interfaces.server.models import Models, Served
 from nextword.lm import LM
 from nextword.model import LanguageModel
+from nextword.text.bpe import PieceTokenizer
 from nextword.types import Json
 
+_BLANK = "Ġ"  # as pieces made of bytes write it
 LONGEST = 20_000  # characters of a text
 Text = Annotated[str, Field(max_length=LONGEST)]
 Names = Annotated[list[Annotated[str, Field(max_length=300)]], Field(min_length=1, max_length=32)]
@@ -54,6 +57,20 @@ def read(lm: LM, text: str) -> Read:
             tokens.append(vocabulary.word(vocabulary.eos))
             ids.append(vocabulary.eos)
     return Read(tokens, ids)
+
+
+def shown(lm: LM) -> Callable[[str], str]:
+    """How a token is shown: a line's end as ``</s>``, and pieces made of bytes as what they spell, ``▁`` a blank."""
+    vocabulary = lm.model.vocabulary
+    end = None if vocabulary.eos is None else vocabulary.word(vocabulary.eos)
+    in_bytes = isinstance(lm.pipeline.tokenizer, PieceTokenizer) and _BLANK in vocabulary
+
+    def show(token: str) -> str:
+        if token == end:
+            return "</s>"
+        return named(token).replace(" ", "▁").replace("\n", "⏎") if in_bytes else token
+
+    return show
 
 
 async def ask_all(models: Models, asked: Asked, answer: Callable[[Served], Awaitable[Json]]) -> Response:

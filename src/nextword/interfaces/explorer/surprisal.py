@@ -51,7 +51,7 @@ async def _measured(served: Served, asked: SurprisalAsked, request: Request) -> 
         part = Read(found.tokens[start : start + _AT_ONCE], found.ids[start : start + _AT_ONCE])
         some, state = await served.engine.run(walk, served.lm, state, part, asked.k)
         steps += some
-    return summed(steps, _lines(steps, found.tokens[-1])) | figures(served.lm, text, steps)
+    return summed(steps, _lines(steps)) | figures(served.lm, text, steps)
 
 
 def walk(lm: LM, state: Any, found: Read, k: int) -> tuple[list[Json], Any]:
@@ -61,14 +61,14 @@ def walk(lm: LM, state: Any, found: Read, k: int) -> tuple[list[Json], Any]:
     places = zip(found.tokens, found.ids, strict=True)
     for _, rows, after in walk_distributions(lm.model, np.array([found.ids], dtype=np.int32), state):
         token, token_id = next(places)
-        steps.append(step_of(rows[0].astype(np.float64), lm.model.vocabulary, token, token_id, k=k))
+        steps.append(step_of(rows[0].astype(np.float64), lm, token, token_id, k=k))
         state = after
     return steps, state
 
 
-def _lines(steps: list[Json], end: str) -> list[list[Json]]:
+def _lines(steps: list[Json]) -> list[list[Json]]:
     """Steps cut after each line's end."""
-    ends = [i + 1 for i, step in enumerate(steps) if step["token"] == end]
+    ends = [i + 1 for i, step in enumerate(steps) if step["token"] == "</s>"]
     return [steps[first:last] for first, last in zip([0, *ends], ends, strict=False)]
 
 

@@ -8,13 +8,12 @@ import numpy as np
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from nextword.interfaces.explorer.asked import Asked, ask_all, read
+from nextword.interfaces.explorer.asked import Asked, ask_all, read, shown
 from nextword.interfaces.explorer.contexts import Contexts, key_of
 from nextword.interfaces.server.models import Models, Served
 from nextword.lm import LM
 from nextword.tasks.next import entropies, most_likely, ranks
 from nextword.tasks.sampling import Sampling
-from nextword.text.vocabulary import Vocabulary
 from nextword.types import Float_V, Ids_T, Json
 
 _LN2 = log(2)
@@ -84,8 +83,9 @@ def expected(lm: LM, contexts: Contexts, asked: NextAsked) -> Json:
     row = contexts.log_probs(found.ids)
     vocabulary = lm.model.vocabulary
     likely = most_likely(row, vocabulary, k=asked.k, prefix=prefix)
+    show = shown(lm)
     top = [
-        {"word": word, "probability": p, "id": i}
+        {"word": show(word), "probability": p, "id": i}
         for word, p, i in zip(likely.words, likely.probabilities.tolist(), likely.ids.tolist(), strict=True)
     ]
     if lm.pipeline.tokenizer.name not in WHOLE_WORDS:
@@ -126,21 +126,22 @@ def _step(lm: LM, contexts: Contexts, token: str, ids: Ids_T, k: int) -> Json:
     key = key_of(ids) + f"{k} {token}".encode(errors="surrogatepass")
     step = contexts.answers.get(key)
     if step is None:
-        step = step_of(contexts.log_probs(ids[:-1]), lm.model.vocabulary, token, int(ids[-1]), k=k)
+        step = step_of(contexts.log_probs(ids[:-1]), lm, token, int(ids[-1]), k=k)
         contexts.answers.put(key, step)
     return step
 
 
-def step_of(row: Float_V, vocabulary: Vocabulary, token: str, token_id: int, *, k: int) -> Json:
+def step_of(row: Float_V, lm: LM, token: str, token_id: int, *, k: int) -> Json:
     """A token that came and what was expected in its place, a distribution (V,) nats; impossible: bits is None."""
+    vocabulary, show = lm.model.vocabulary, shown(lm)
     likely = most_likely(row, vocabulary, k=k)
     return {
-        "token": token,
+        "token": show(token),
         "oov": token_id == vocabulary.unk and token != vocabulary.word(token_id),
         **_measured(row, token_id),
         "entropy": likely.entropy,
         "expected": [
-            {"word": word, "probability": p}
+            {"word": show(word), "probability": p}
             for word, p in zip(likely.words, likely.probabilities.tolist(), strict=True)
         ],
     }

@@ -191,7 +191,7 @@ export const view = {
       const one = found.find((other) => other.name === name);
       const before = one.lines[line].tokens.slice(0, position).map((token) => token.token);
       const words = models.find((model) => model.name === name)?.unit === "word";
-      const written = words ? join(before) : before.join("").replaceAll("▁", " ").replaceAll("Ġ", " ");
+      const written = words ? join(before) : before.join("").replaceAll("▁", " ");
       const earlier = (params.text ?? "").split("\n").slice(0, line);
       location.hash = address("next", { text: [...earlier, written].join("\n"), models: params.models });
     }

@@ -1,0 +1,20 @@
+"""How the page shows tokens."""
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+from nextword import Corpus, train  # noqa: E402
+from nextword.interfaces.explorer.asked import shown  # noqa: E402
+
+LINES = ["un café noir", "un thé noir"] * 4
+
+
+def test_pieces_made_of_bytes_are_shown_as_what_they_spell():
+    show = shown(train(Corpus.from_lines(LINES), order=2, smoothing="witten-bell", tokenizer="bpe", bpe_size=270))
+    assert [show(token) for token in ("Ġ", "Ġun", "cafÃ©", "Ã", "</s>")] == ["▁", "▁un", "café", r"bytes:\xc3", "</s>"]
+
+
+def test_words_are_shown_as_they_are():
+    show = shown(train(Corpus.from_lines([*LINES, "Ġ Ã© Māori"]), order=2, smoothing="witten-bell"))
+    assert [show(token) for token in ("Ġ", "Ã©", "Māori", "</s>")] == ["Ġ", "Ã©", "Māori", "</s>"]
