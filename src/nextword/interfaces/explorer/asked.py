@@ -61,9 +61,9 @@ def read(lm: LM, text: str) -> Read:
 
 def shown(lm: LM) -> Callable[[str], str]:
     """How a token is shown: a line's end as ``</s>``, and pieces made of bytes as what they spell, ``▁`` a blank."""
-    vocabulary = lm.model.vocabulary
+    vocabulary, tokenizer = lm.model.vocabulary, lm.pipeline.tokenizer
     end = None if vocabulary.eos is None else vocabulary.word(vocabulary.eos)
-    in_bytes = isinstance(lm.pipeline.tokenizer, PieceTokenizer) and _BLANK in vocabulary
+    in_bytes = isinstance(tokenizer, PieceTokenizer) and tokenizer.id(_BLANK) is not None
 
     def show(token: str) -> str:
         if token == end:
