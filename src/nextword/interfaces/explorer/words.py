@@ -14,6 +14,7 @@ from nextword.interfaces.server.models import Models, Served
 from nextword.lm import LM
 from nextword.tasks.next import entropies, most_likely, ranks
 from nextword.tasks.sampling import Sampling
+from nextword.text.bpe import PieceTokenizer
 from nextword.types import Float_V, Ids_T, Json
 
 _LN2 = log(2)
@@ -43,9 +44,10 @@ class NextAsked(Asked):
 
 
 class StepsAsked(Asked):
-    """k: how many of the words that were expected at each step."""
+    """k: how many of the words that were expected at a step. prefix: a half typed word, where tokens are no words."""
 
     k: int = Field(3, ge=1, le=20)
+    prefix: _Short | None = None
 
 
 def router(models: Models) -> APIRouter:
@@ -115,10 +117,18 @@ def _added(lm: LM, tokens: list[str], words: Sequence[str]) -> list[str]:
 
 def walked(lm: LM, contexts: Contexts, asked: StepsAsked) -> Json:
     """The steps of a text, the last ones if it is long. first: how many tokens come before them."""
-    tokens, listed = read(lm, asked.text)
+    tokens, listed = read(lm, _so_far(lm, asked))
     ids, first = np.array(listed, dtype=np.int32), max(0, len(listed) - _STEPS)
     steps = [_step(lm, contexts, tokens[t], ids[: t + 1], asked.k) for t in range(first, len(ids))]
     return {"first": first, "steps": steps}
+
+
+def _so_far(lm: LM, asked: StepsAsked) -> str:
+    """The text whose tokens are steps: a half typed word is none yet, nor is a blank that a piece begins with."""
+    if lm.pipeline.tokenizer.name in WHOLE_WORDS:
+        return asked.text
+    text = asked.text + (asked.prefix or "")
+    return text.rstrip(" ") if isinstance(lm.pipeline.tokenizer, PieceTokenizer) else text
 
 
 def _step(lm: LM, contexts: Contexts, token: str, ids: Ids_T, k: int) -> Json:

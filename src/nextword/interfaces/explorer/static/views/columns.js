@@ -26,14 +26,16 @@ export class Columns {
     const completing = found.some((one) => one.prefix);
     const best = Math.max(0, ...found.flatMap((one) => (one.top ?? []).map((top) => top.probability)));
     const full = completing ? 1 : (SCALES.find((size) => best <= size) ?? 1);
-    const bar = completing ? "the probability of all words that begin like this" : `a probability of ${full}`;
+    const mixed = completing && found.some((one) => !one.prefix && !one.reason);
+    const begun = `the probability of all words that begin like this${mixed ? ", or 1 where letters or pieces follow" : ""}`;
+    const bar = completing ? begun : `a probability of ${full}`;
     this.note.textContent = `A full bar is ${bar}. The entropy is that of all words, shown or not.`;
     this.marked = null;
     const names = shortNames(found.map((one) => one.name));
     while (this.root.children.length > found.length) this.root.lastChild.remove();
     found.forEach((one, i) => {
       const column = this.root.children[i] ?? this.root.appendChild(this.#newColumn());
-      this.#head(column, one, names[i]);
+      this.#head(column, one, names[i], completing);
       this.#rows(column, one, full);
       column.lastChild.hidden = (one.top ?? []).length < FEW;
       column.lastChild.textContent = many ? "Fewer" : `Show ${MANY}`;
@@ -81,7 +83,7 @@ export class Columns {
     return column;
   }
 
-  #head(column, one, name) {
+  #head(column, one, name, completing) {
     const about = this.models.find((model) => model.name === one.name)?.description ?? "";
     const alike = h("span", { class: "note" }, `like ${choices(2 ** (one.entropy ?? 0))} equal choices`);
     const entropy = one.reason
@@ -92,6 +94,7 @@ export class Columns {
     const typed = h(
       "div",
       {},
+      completing && !one.prefix && !one.reason && h("p", { class: "typed note" }, "what follows the letters typed"),
       one.prefix && h("p", { class: "typed note" }, begins, ` ${probability(one.prefix_probability)}${alone}`),
     );
     const title = h("h2", { title: one.name }, name);

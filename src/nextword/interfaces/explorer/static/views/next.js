@@ -135,8 +135,9 @@ export const view = {
     }
 
     async function walk(text) {
-      const { base } = cut(text);
-      const body = { text: base, models: shown().map((model) => model.name), k: 3 };
+      const { base, prefix } = cut(text);
+      const read = shown().some((model) => model.unit !== "word") && prefix && prefix.length <= LONGEST ? { prefix } : {};
+      const body = { text: base, ...read, models: shown().map((model) => model.name), k: 3 };
       const all = params.steps === "all";
       if (JSON.stringify([body, all]) === stepsOf) return;
       stepsOf = JSON.stringify([body, all]);

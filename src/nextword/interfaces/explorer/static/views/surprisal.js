@@ -52,12 +52,14 @@ export const view = {
       onfocusin: (event) => tell(event.target),
       onfocusout: hide,
     });
+    const working = h("p", { class: "note", role: "status", hidden: true }, "Every model reads the text; a long one takes a while…");
     const popover = h("div", { class: "popover", role: "tooltip", id: "surprisal-told", hidden: true });
     const tools = h("div", { class: "row tools" }, legend(), h("label", { class: "row" }, numbers, "Numbers"));
     const result = h("section", { "aria-label": "Result", hidden: true }, sums, tools, score);
     root.append(
       choice,
       h("div", { class: "field" }, h("label", { for: box.id }, "Text"), box, offers),
+      working,
       result,
       popover,
     );
@@ -112,6 +114,7 @@ export const view = {
       const mine = (asking = new AbortController());
       const body = { text: params.text ?? "", models: shown().map((model) => model.name), k: 5 };
       score.classList.add("stale");
+      working.hidden = body.text.length <= LONG;
       try {
         found = (await post("/explore/surprisal", body, { signal: mine.signal })).models;
         result.hidden = false;
@@ -124,6 +127,7 @@ export const view = {
         if (error.name !== "AbortError") asked = null;
         fail(box, error);
       }
+      if (asking === mine) working.hidden = true;
     }
 
     function drawSums() {
