@@ -62,7 +62,7 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("NEXTWORD_CHROMIUM") or shutil.which("chromium"), args=["--no-sandbox"]
         )
-        page = browser.new_page(viewport={"width": 1440, "height": 1300}, color_scheme="light", reduced_motion="reduce")
+        page = browser.new_page(viewport={"width": 1440, "height": 1370}, color_scheme="light", reduced_motion="reduce")
         for view, params in VIEWS.items():
             page.goto(f"{address}/#/{view}?{urlencode(params)}")
             page.evaluate("document.documentElement.style.setProperty('scrollbar-gutter', 'auto')")
