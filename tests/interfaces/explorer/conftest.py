@@ -1,4 +1,4 @@
-"""A server over models of a few sentences, and a browser on it. Beside it asyncio.run is refused."""
+"""A server over models of a few sentences, and a browser on it."""
 
 import threading
 import time
@@ -101,9 +101,12 @@ def client(server):
         yield opened
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser():
-    """A chromium, shared by the tests of this folder; each has a page of its own."""
+    """A chromium, shared by the tests of a file, each of which has a page of its own; beside it asyncio.run is refused.
+
+    So it ends with the file, and the tests of others may use asyncio.
+    """
     path = chromium()
     from playwright.sync_api import sync_playwright
 
