@@ -9,8 +9,8 @@ CLIENTS := .venv-clients
 # Where the peers that benchmarks compare with are installed: a Python environment with the kenlm module and programs.
 export PEER ?=
 
-# What `make bench` runs; what takes long (wikitext, crashes, and the tasks' networks) only if it is named.
-BENCH ?= ngram scale queries size filtering kenlm_module pruning cluster training sampling shakespeare compression languages
+# What `make bench` runs; what takes long (wikitext, crashes, load, and the tasks' networks) only if it is named.
+BENCH ?= ngram scale queries size filtering kenlm_module pruning cluster training sampling shakespeare compression languages server
 
 .DEFAULT_GOAL := help
 .PHONY: help setup clients demo test check bench wheel clean
