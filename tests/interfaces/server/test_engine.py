@@ -343,24 +343,15 @@ def test_closing_the_iterator_or_cancelling_the_task_frees_the_slots():
 def test_closing_finishes_what_it_can_and_refuses_the_rest():
     async def main():
         before, engine = engines(), Engine(LM(Following()), slots=2)
-        begun, gate = threading.Event(), threading.Event()
-
-        def hold():
-            begun.set()
-            gate.wait()
-
-        held = asyncio.create_task(engine.run(hold))  # until the others are in the queue
-        await until(begun.is_set)
-        endless = asyncio.create_task(texts(engine, ENDLESS))
-        short = asyncio.create_task(texts(engine, Wish([5], GREEDY, max_tokens=300, stop_at_end=False)))
-        waiting = asyncio.create_task(texts(engine, Wish([7], GREEDY, max_tokens=3)))
-        await until(lambda: engine.waiting == 3)
-        closing = asyncio.create_task(engine.close(2.0))
-        await asyncio.sleep(0)
-        with pytest.raises(Busy, match="^the server is closing; send the request again later$"):
-            await engine.run(int)
-        gate.set()
-        await held
+        async with held(engine):
+            endless = asyncio.create_task(texts(engine, ENDLESS))
+            short = asyncio.create_task(texts(engine, Wish([5], GREEDY, max_tokens=300, stop_at_end=False)))
+            waiting = asyncio.create_task(texts(engine, Wish([7], GREEDY, max_tokens=3)))
+            await until(lambda: engine.waiting == 3)
+            closing = asyncio.create_task(engine.close(2.0))
+            await asyncio.sleep(0)
+            with pytest.raises(Busy, match="^the server is closing; send the request again later$"):
+                await engine.run(int)
         assert await waiting == [engine.lm.model.text([7], 3)]
         assert len((await short)[0]) == 300
         with pytest.raises(Busy, match="^the server is closing; send the request again later$"):
