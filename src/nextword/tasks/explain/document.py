@@ -18,7 +18,7 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #ececea; --soft: #a5a5ad; --paper: #17181a; --line: #38393d;
   --low: #17181a; --high: #8a4a12; --bar: #7fb0e6; --minus: #e79a80; } }
 * { box-sizing: border-box }
-body { margin: 0 auto; max-width: 66rem; padding: 2.5rem 1.25rem 4rem; color: var(--ink); background: var(--paper);
+body { margin: 0 auto; max-width: 74rem; padding: 2.5rem 1.25rem 4rem; color: var(--ink); background: var(--paper);
   font: 16px/1.55 system-ui, sans-serif }
 h1 { font-size: 1.5rem; font-weight: 600; margin: 0 }
 h2 { font-size: 1.1rem; font-weight: 600; margin: 2.5rem 0 .5rem }
@@ -30,12 +30,13 @@ p, caption { color: var(--soft); margin: .35rem 0; max-width: 44rem; text-align:
 .end { color: var(--soft); font-size: .8em }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100% }
-th { text-align: left; font-weight: 500; color: var(--soft) }
+th { text-align: left; font-weight: 500; color: var(--soft); white-space: nowrap }
 th, td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 td.n, th.n { text-align: right; white-space: nowrap }
 .absent { color: var(--soft) }
 .eq { font: .92rem/1.5 ui-monospace, monospace }
-td.eq { white-space: nowrap }
+td.eq { min-width: 24rem }
+.gram { white-space: nowrap }
 .bar { display: inline-block; height: .7em; background: var(--bar); border-radius: 1px; min-width: 1px }
 .bar.minus { background: var(--minus) }
 .product { font-size: 1.05rem; margin: .6rem 0; color: var(--ink) }
@@ -170,7 +171,9 @@ def _ladder(path: BackoffPath) -> str:
 def _rung_row(rung: Rung, path: BackoffPath) -> str:
     there = "yes" if rung.seen else "no" if rung.known else "no, nor its context"
     weight = "" if rung.weight is None else f"{rung.weight:.4g}"
-    cells = [f'<td class="n">{rung.order}</td><td>{_text(" ".join([*rung.context, path.word]))}</td><td>{there}</td>']
+    cells = [
+        f'<td class="n">{rung.order}</td><td class="gram">{_text(" ".join([*rung.context, path.word]))}</td><td>{there}</td>'
+    ]
     cells.append(f'<td class="n">{weight}</td><td class="n">{_probability(rung.log_prob)}</td>')
     if rung.counted is not None:
         counted = rung.counted
