@@ -171,9 +171,8 @@ def _ladder(path: BackoffPath) -> str:
 def _rung_row(rung: Rung, path: BackoffPath) -> str:
     there = "yes" if rung.seen else "no" if rung.known else "no, nor its context"
     weight = "" if rung.weight is None else f"{rung.weight:.4g}"
-    cells = [
-        f'<td class="n">{rung.order}</td><td class="gram">{_text(" ".join([*rung.context, path.word]))}</td><td>{there}</td>'
-    ]
+    gram = _text(" ".join([*rung.context, path.word]))
+    cells = [f'<td class="n">{rung.order}</td><td class="gram">{gram}</td><td>{there}</td>']
     cells.append(f'<td class="n">{weight}</td><td class="n">{_probability(rung.log_prob)}</td>')
     if rung.counted is not None:
         counted = rung.counted
