@@ -107,11 +107,11 @@ class LM:
 
     def next(self, context: str = "", *, k: int = 10, prefix: str | None = None) -> NextTokens:
         """The k likeliest tokens after the words of ``context``, which begin a sentence; see ``NextTokens``."""
-        return next_tokens(self._predictor(), self.ids(context), k=k, prefix=prefix)
+        return next_tokens(self.predictor(), self.ids(context), k=k, prefix=prefix)
 
     def steps(self, text: str, *, k: int = 10) -> list[Step]:
         """What was expected at each token of a sentence, and how the token that came ranked."""
-        return next_steps(self._predictor(), [*self.ids(text), self.model.vocabulary.eos], k=k)
+        return next_steps(self.predictor(), [*self.ids(text), self.model.vocabulary.eos], k=k)
 
     def generate(
         self,
@@ -132,7 +132,7 @@ class LM:
         temperature: 0 always takes the likeliest token. beam: search for the likeliest text instead of sampling. stop:
         end at ``</s>``; otherwise write on, a line a sentence.
         """
-        lm, words = self._predictor(), self.pipeline.tokens(prompt)
+        lm, words = self.predictor(), self.pipeline.tokens(prompt)
         ids = lm.vocabulary.ids(words)
         length: dict[str, Any] = {"max_tokens": max_tokens, "samples": samples}
         sampling: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
@@ -153,6 +153,15 @@ class LM:
         """The text of ids, each ``</s>`` but the last a new line."""
         return self._written([self.model.vocabulary.word(i) for i in ids])
 
+    def predictor(self) -> LanguageModel[Any]:
+        """The model, if it can tell the next token's probability; UsageError if it gives scores alone."""
+        if not isinstance(self.model, LanguageModel):
+            raise UsageError(
+                f"a {self.model.kind} model gives scores, no probabilities of the next token, so it cannot predict or "
+                "write; train one with another smoothing"
+            )
+        return self.model
+
     def _written(self, words: list[str]) -> str:
         """The text that tokens spell, each ``</s>`` but the last a new line."""
         vocabulary = self.model.vocabulary
@@ -167,15 +176,6 @@ class LM:
 
     def _evaluate(self, text: str) -> Evaluation:
         return evaluate(self.model, Corpus.from_text(text), pipeline=self.pipeline)
-
-    def _predictor(self) -> LanguageModel[Any]:
-        """The model, if it can tell the next token's probability."""
-        if not isinstance(self.model, LanguageModel):
-            raise UsageError(
-                f"a {self.model.kind} model gives scores, no probabilities of the next token, so it cannot predict or "
-                "write; train one with another smoothing"
-            )
-        return self.model
 
 
 def corpus_of(text: Text | Corpus) -> Corpus:

@@ -123,7 +123,10 @@ def test_a_text_holds_no_sentence_mark_and_a_scorer_expects_nothing():
 
     with pytest.raises(UsageError) as error:
         read(LM(Votes()), "a")
-    assert str(error.value) == "a stupid-backoff model gives scores, and no probabilities to show"
+    assert str(error.value) == (
+        "a stupid-backoff model gives scores, no probabilities of the next token, so it cannot predict or write; "
+        "train one with another smoothing"
+    )
 
 
 @pytest.mark.parametrize(

@@ -507,7 +507,7 @@ def test_what_is_no_probability_is_scored_and_not_continued(tmp_path):
     ids = lm.model.vocabulary.ids(["a", "b", "c"]).tolist()
     words = (
         "a stupid-backoff model gives scores, no probabilities of the next token, so it cannot predict or write; "
-        "serve one with another smoothing"
+        "train one with another smoothing"
     )
 
     async def main():

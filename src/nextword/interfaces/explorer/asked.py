@@ -8,11 +8,10 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from nextword.errors import NextwordError, TextError, UsageError
+from nextword.errors import NextwordError, TextError
 from nextword.interfaces.server.codec import named
 from nextword.interfaces.server.models import Models, Served
 from nextword.lm import LM
-from nextword.model import LanguageModel
 from nextword.text.bpe import PieceTokenizer
 from nextword.types import Json
 
@@ -39,9 +38,7 @@ class Read(NamedTuple):
 
 def read(lm: LM, text: str) -> Read:
     """The tokens of a text that goes on. Raises TextError if it cannot be read, UsageError for mere scores."""
-    if not isinstance(lm.model, LanguageModel):
-        raise UsageError(f"a {lm.model.kind} model gives scores, and no probabilities to show")
-    vocabulary, lines = lm.model.vocabulary, text.split("\n")
+    vocabulary, lines = lm.predictor().vocabulary, text.split("\n")
     tokens: list[str] = []
     ids: list[int] = []
     for number, line in enumerate(lines, start=1):

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from nextword.errors import UsageError
 from nextword.interfaces.server.tickets import Call, Generating, Scoring, Ticket
 from nextword.interfaces.server.wishes import Busy, Late, Scored, Token, Wish, check_top, check_wish
 from nextword.interfaces.server.worker import Worker
@@ -81,7 +80,7 @@ class Engine:
             scored: Scored = await self._answer(Scoring(tokens, top))
             return scored
         if top:
-            raise UsageError(_no_language_model(self.lm))
+            self.lm.predictor()  # which raises
         log_probs, _ = await self.run(self.lm.model.token_log_probs, tokens[None])
         return Scoring(tokens, top).scored._replace(log_probs=log_probs[0])
 
@@ -90,9 +89,7 @@ class Engine:
 
         The request begins with the first step of the iteration, which may raise.
         """
-        if not isinstance(self.lm.model, LanguageModel):
-            raise UsageError(_no_language_model(self.lm))
-        ticket = Generating(wish, check_wish(wish, self.lm.model.vocabulary))
+        ticket = Generating(wish, check_wish(wish, self.lm.predictor().vocabulary))
         if not wish.max_tokens:
             return
         timer = self._admit(ticket)
@@ -130,10 +127,3 @@ def _slots(lm: LM) -> int:
     """As many as the memory of some hundred megabytes has room for."""
     most = 8 if getattr(lm.model, "kind", None) == "pretrained" else 64
     return max(1, min(most, _NUMBERS // len(lm.model.vocabulary)))
-
-
-def _no_language_model(lm: LM) -> str:
-    return (
-        f"a {lm.model.kind} model gives scores, no probabilities of the next token, so it cannot predict or write; "
-        "serve one with another smoothing"
-    )
